@@ -1,0 +1,335 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+
+set -euo pipefail
+# shellcheck source=scripts/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+usage() {
+	cat <<'HELP'
+usage: scripts/vm/run.sh [options] [--] [command [arg...]]
+
+Boots the lab's host (L1): a machine of its own, emulated if need be, with
+Debian's kernel, in which the module can be loaded and QEMU has KVM. Its root
+is this machine's root, read-only under a tmpfs: every tool is there, nothing
+is written back. Runs the command in the repository's top directory and ends
+with its status; without a command gives a shell (Ctrl-A X kills the machine).
+
+  --kernel stock|debug  Debian's kernel, or the one scripts/vm/debug-kernel.sh
+                        builds (default: stock)
+  --accel tcg|kvm|auto  emulate, use KVM, or use KVM if booting with it works
+                        here (default: $VHOST_BLK_ACCEL or tcg)
+  --cpus N, --mem SIZE  default: 2, 4G
+  --timeout SEC         time limit for boot and command (default: 600)
+  --append ARGS         add to the kernel command line
+  --qemu-arg ARG        add one argument to QEMU's command line (repeatable)
+  --nvme SPEC           add an NVMe controller (repeatable). SPEC is a list of
+                        size=SIZE,lbs=512|4096,queues=N,backend=file|null
+                        (default: size=256M,lbs=512,queues=4,backend=file)
+  --icount              one CPU, time counts instructions
+  --out DIR             DIR of this machine, writable in L1 as /out
+  --share-module KO     use this .ko (absolute path in VHOST_BLK_KO)
+  --allow REGEX         console lines that are no failure although they look
+                        like one (extended regular expression)
+  --log FILE            keep the console log there, whatever happens
+
+In L1: VHOST_BLK_KO names the module that fits the kernel (not inserted),
+scripts/vm/guest.sh starts guests (L2), modprobe finds every module of the
+kernel.
+
+Status: that of the command; 124 if the time limit was reached; 125 if the
+machine crashed, printed a BUG, Oops or warning, or ended without its token.
+A console log of a run that failed is kept and named.
+HELP
+}
+
+opt_kernel=stock
+opt_accel=${VHOST_BLK_ACCEL:-tcg}
+opt_cpus=2
+opt_mem=4G
+opt_timeout=600
+opt_append=""
+opt_icount=""
+opt_out=""
+opt_module=""
+opt_allow=""
+opt_log=""
+opt_nvme=()
+opt_qemu=()
+command=()
+
+# Set by prepare_*
+job=""
+kernel=""
+version=""
+qemu=()
+qemu_pid=""
+
+parse() {
+	while (($#)); do
+		case $1 in
+		-h | --help)
+			usage
+			exit 0 ;;
+		--kernel | --accel | --cpus | --mem | --timeout | --append | \
+		--qemu-arg | --nvme | --out | --share-module | --allow | --log)
+			(($# > 1)) || lab_die "$1 needs an argument" ;;
+		esac
+		case $1 in
+		--kernel) opt_kernel=$2; shift ;;
+		--accel) opt_accel=$2; shift ;;
+		--cpus) opt_cpus=$2; shift ;;
+		--mem) opt_mem=$2; shift ;;
+		--timeout) opt_timeout=$2; shift ;;
+		--append) opt_append+=" $2"; shift ;;
+		--qemu-arg) opt_qemu+=("$2"); shift ;;
+		--nvme) opt_nvme+=("$2"); shift ;;
+		--icount) opt_icount=1 ;;
+		--out) opt_out=$2; shift ;;
+		--share-module) opt_module=$2; shift ;;
+		--allow) opt_allow=$2; shift ;;
+		--log) opt_log=$2; shift ;;
+		--)
+			shift
+			break ;;
+		-*) lab_die "unknown option $1 (see --help)" ;;
+		*) break ;;
+		esac
+		shift
+	done
+	command=("$@")
+	[[ $opt_timeout =~ ^[0-9]+$ ]] || lab_die "bad --timeout $opt_timeout"
+	[[ $opt_cpus =~ ^[0-9]+$ ]] || lab_die "bad --cpus $opt_cpus"
+}
+
+cleanup() {
+	local status=$?
+
+	if [[ -n $qemu_pid ]]; then
+		kill "$qemu_pid" 2>/dev/null || true
+	fi
+	[[ -z $job ]] || rm -rf "$job"
+	exit "$status"
+}
+
+prepare_kernel() {
+	case $opt_kernel in
+	stock)
+		kernel=$("$lab_dir/kernel.sh")
+		: "${opt_module:=$lab_root/drivers/vhost/blk/vhost_blk.ko}"
+		;;
+	debug)
+		kernel=$("$lab_dir/debug-kernel.sh" --print-dir) ||
+			lab_die "no debug kernel: scripts/vm/debug-kernel.sh"
+		: "${opt_module:=$kernel/vhost_blk.ko}"
+		;;
+	*)
+		lab_die "unknown kernel '$opt_kernel'" ;;
+	esac
+	version=$(cd "$kernel/lib/modules" && echo *)
+	if [[ -e $opt_module ]]; then
+		opt_module=$(realpath "$opt_module")
+		[[ $(modinfo -F vermagic "$opt_module") == "$version "* ]] ||
+			lab_say "warning: $opt_module is not for $version:" \
+				"build with KDIR=/lib/modules/$version/build"
+	fi
+}
+
+prepare_job() {
+	job=$(mktemp -d "${TMPDIR:-/tmp}/vhost-blk-lab.XXXXXX")
+	trap cleanup EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	[[ $job != *[[:space:]]* ]] || lab_die "TMPDIR must have no spaces"
+	cp "$lab_dir/host.sh" "$job/host.sh"
+
+	local rows=24 cols=80 size
+	if size=$(stty size 2>/dev/null) && [[ $size != "0 0" ]]; then
+		rows=${size% *} cols=${size#* }
+	fi
+	token=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+	{
+		printf '%s=%q\n' lab_tree "$lab_root" lab_token "$token" \
+			lab_limit "$opt_timeout" lab_term "${TERM:-linux}" \
+			lab_rows "$rows" lab_cols "$cols"
+		printf 'export %s=%q\n' VHOST_BLK_KO "$opt_module" \
+			LAB_KERNEL_IMAGE "$kernel/bzImage" \
+			LAB_KERNEL "$opt_kernel" \
+			LAB_GUEST_INITRAMFS "$l2_initramfs" \
+			VHOST_BLK_CACHE "$lab_cache"
+	} > "$job/job.env"
+	if ((${#command[@]})); then
+		printf '%q ' "${command[@]}" > "$job/command"
+	fi
+}
+
+add_nvme() {
+	local index=$1 spec=$2 size=256M lbs=512 queues=4 backend=file
+	local key value node="nvme-node$1"
+
+	while IFS="=" read -r key value; do
+		case $key in
+		size) size=$value ;;
+		lbs) lbs=$value ;;
+		queues) queues=$value ;;
+		backend) backend=$value ;;
+		"") ;;
+		*) lab_die "unknown key '$key' in --nvme $spec" ;;
+		esac
+	done < <(tr ',' '\n' <<<"$spec")
+	case $backend in
+	file)
+		truncate -s "$size" "$job/nvme$index.img" ||
+			lab_die "bad size in --nvme $spec"
+		qemu+=(-blockdev "driver=file,node-name=$node,filename=$job/nvme$index.img,cache.no-flush=on,discard=unmap") ;;
+	null)
+		qemu+=(-blockdev "driver=null-co,node-name=$node,size=$(numfmt --from=iec "$size"),read-zeroes=on") ;;
+	*)
+		lab_die "unknown backend in --nvme $spec" ;;
+	esac
+	qemu+=(-device "nvme,serial=lab$index,drive=$node,logical_block_size=$lbs,physical_block_size=$lbs,max_ioqpairs=$queues")
+}
+
+prepare_qemu() {
+	local append i
+
+	append="console=ttyS0 panic=-1 oops=panic mitigations=off"
+	append+=" no_timer_check random.trust_cpu=on audit=0 apparmor=0"
+	append+=" lab.job=$job lab.kernel=$kernel${opt_out:+ lab.out=1}"
+	append+="$opt_append"
+
+	# shellcheck disable=SC2054 # these commas are QEMU's
+	qemu=(qemu-system-x86_64 -nodefaults -no-user-config -display none
+	      -machine q35 -no-reboot -m "$opt_mem"
+	      -kernel "$kernel/bzImage" -initrd "$l1_initramfs"
+	      -fsdev "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"
+	      -device virtio-9p-pci,fsdev=host,mount_tag=host
+	      -device virtio-serial-pci,ioeventfd=off)
+	case $opt_accel in
+	kvm)
+		qemu+=(-accel kvm -cpu host -smp "$opt_cpus") ;;
+	tcg)
+		if [[ -n $opt_icount ]]; then
+			qemu+=(-accel tcg -smp 1 -icount "shift=0,sleep=off")
+		else
+			qemu+=(-accel "tcg,thread=multi" -smp "$opt_cpus")
+		fi
+		qemu+=(-cpu max) ;;
+	*)
+		lab_die "unknown accelerator '$opt_accel'" ;;
+	esac
+	if [[ -n $opt_out ]]; then
+		mkdir -p "$opt_out"
+		qemu+=(-fsdev "local,id=out,path=$(realpath "$opt_out"),security_model=none,multidevs=remap"
+		       -device "virtio-9p-pci,fsdev=out,mount_tag=out")
+	fi
+	for i in "${!opt_nvme[@]}"; do
+		add_nvme "$i" "${opt_nvme[i]}"
+	done
+	if ((${#command[@]})); then
+		qemu+=(-chardev "file,id=console,path=$job/console.log"
+		       -serial chardev:console
+		       -chardev "file,id=out,path=$job/out"
+		       -device "virtserialport,chardev=out,name=lab.out"
+		       -chardev "file,id=verdict,path=$job/verdict"
+		       -device "virtserialport,chardev=verdict,name=lab.verdict")
+	else
+		qemu+=(-serial mon:stdio)
+	fi
+	qemu+=(-append "$append" "${opt_qemu[@]}")
+}
+
+# Runs QEMU at most for the time limit; returns 124 if that was needed.
+run_qemu() {
+	local timer copier status=0
+
+	: > "$job/console.log"
+	mkfifo "$job/out"
+	cat "$job/out" &
+	copier=$!
+	setpriv --pdeathsig KILL "${qemu[@]}" </dev/null &
+	qemu_pid=$!
+	sleep "$opt_timeout" &
+	timer=$!
+	wait -n -p first "$qemu_pid" "$timer" || true
+	if [[ $first == "$timer" ]]; then
+		kill -KILL "$qemu_pid"
+		status=124
+	fi
+	kill "$timer" 2>/dev/null || true
+	wait "$qemu_pid" "$timer" 2>/dev/null || true
+	wait "$copier" || true
+	qemu_pid=""
+	return "$status"
+}
+
+# Lines of the console that tell of a broken kernel.
+splats() {
+	local stamp='^(\[[^]]*\] ?)*'
+	local what='(BUG: |WARNING: |Oops|Kernel panic|general protection'
+	what+='|kernel BUG at|INFO: task .* blocked|unreferenced object'
+	what+='|watchdog: BUG|KASAN|UBSAN|INFO: rcu|rcu: INFO|refcount_t:)'
+
+	grep -aE "$stamp$what" "$job/console.log" |
+		if [[ -n $opt_allow ]]; then
+			grep -avE "$opt_allow"
+		else
+			cat
+		fi
+}
+
+keep_log() {
+	local kept
+
+	mkdir -p "$lab_cache/logs"
+	kept=$(mktemp "$lab_cache/logs/console.XXXXXX.log")
+	cp "$job/console.log" "$kept"
+	{
+		echo "---- end of the console log $kept"
+		tail -n 40 "$kept" | tr -d '\r'
+		echo "----"
+	} >&2
+}
+
+verdict() {
+	local timed_out=$1 status seen="" found
+
+	if [[ -s $job/verdict ]]; then
+		read -r seen status < "$job/verdict" || true
+	fi
+	if [[ $timed_out -ne 0 ]]; then
+		lab_say "time limit of $opt_timeout s reached"
+		status=124
+	elif [[ $seen != "$token" || ! $status =~ ^[0-9]+$ ]]; then
+		lab_say "the machine ended without its token"
+		status=125
+	fi
+	if found=$(splats); then
+		lab_say "the kernel complained:"
+		head -n 5 <<<"$found" >&2
+		((status)) || status=125
+	fi
+	[[ -z $opt_log ]] || cp "$job/console.log" "$opt_log"
+	((status == 0)) || keep_log
+	return "$status"
+}
+
+main() {
+	local timed_out=0
+
+	parse "$@"
+	"$lab_root/scripts/deps.sh" lab >&2
+	prepare_kernel
+	l1_initramfs=$("$lab_dir/initramfs.sh" l1 "$kernel" "$version")
+	l2_initramfs=$("$lab_dir/initramfs.sh" l2 "$kernel" "$version")
+	prepare_job
+	prepare_qemu
+	if ((${#command[@]})); then
+		run_qemu || timed_out=$?
+		verdict "$timed_out"
+	else
+		"${qemu[@]}"
+	fi
+}
+
+main "$@"

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * From a checked command to bios and back.
+ */
+#ifndef VHOST_BLK_BIO_H
+#define VHOST_BLK_BIO_H
+
+#include <linux/bio.h>
+
+struct vhost_blk_cmd;
+struct vhost_blk_req;
+
+/* Data up to 64 KiB goes into the bio that is part of the request. */
+#define VHOST_BLK_INLINE_VECS	17
+
+/**
+ * struct vhost_blk_bio - one bio of a request
+ * @next: next bio of the same request, in the order of the data
+ * @req: the request
+ * @iter: where the bio starts, to submit it again
+ * @todo: to be submitted
+ * @bio: the bio
+ */
+struct vhost_blk_bio {
+	struct vhost_blk_bio *next;
+	struct vhost_blk_req *req;
+	struct bvec_iter iter;
+	bool todo;
+	struct bio bio;
+};
+
+int vhost_blk_bio_build_rw(struct vhost_blk_req *req,
+			   const struct vhost_blk_cmd *cmd);
+void vhost_blk_bio_build_flush(struct vhost_blk_req *req);
+void vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait);
+blk_status_t vhost_blk_bio_result(const struct vhost_blk_req *req);
+int vhost_blk_bio_release(struct vhost_blk_req *req, bool copy_out);
+
+#endif /* VHOST_BLK_BIO_H */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The sources read as today's mainline; what older kernels spell differently is
+ * here and nowhere else. Kbuild includes this file ahead of every source.
+ */
+#ifndef VHOST_BLK_COMPAT_H
+#define VHOST_BLK_COMPAT_H
+
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "vhost-blk needs Linux 6.1 or newer"
+#endif
+
+/* Headers that older kernels use without including them. */
+#include <linux/fs.h>
+
+/* 6.8, 3652117f8548: eventfd_signal() lost its count. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#include <linux/eventfd.h>
+
+static inline void vhost_blk_compat_eventfd_signal(struct eventfd_ctx *ctx)
+{
+	eventfd_signal(ctx, 1);
+}
+
+#define eventfd_signal(ctx) vhost_blk_compat_eventfd_signal(ctx)
+#endif
+
+#endif /* VHOST_BLK_COMPAT_H */

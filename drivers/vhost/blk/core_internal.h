@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Everything that ring.c and req.c include beside their own headers. The unit
+ * tests put a file of the same name and guard first in the include path, so
+ * that these sources compile in user space unchanged. Includes only.
+ */
+#ifndef VHOST_BLK_CORE_INTERNAL_H
+#define VHOST_BLK_CORE_INTERNAL_H
+
+#include <linux/compiler.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
+#include <linux/types.h>
+#include <linux/virtio_byteorder.h>
+#include <asm/barrier.h>
+#include <uapi/linux/virtio_blk.h>
+#include <uapi/linux/virtio_ring.h>
+#include <uapi/linux/vhost_blk.h>
+
+#endif /* VHOST_BLK_CORE_INTERNAL_H */

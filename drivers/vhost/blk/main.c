@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "dev.h"
+#include "place.h"
+
+#include <linux/module.h>
+
+#ifndef VHOST_BLK_VERSION
+#define VHOST_BLK_VERSION "0"
+#endif
+
+static char *vhost_blk_cpus;
+module_param_named(cpus, vhost_blk_cpus, charp, 0444);
+MODULE_PARM_DESC(cpus, "CPU list that workers are bound to, such as 2-5,8 (default: the CPUs that the owner of the disk may use)");
+
+static int __init vhost_blk_init(void)
+{
+	int ret;
+
+	ret = vhost_blk_place_init(vhost_blk_cpus);
+	if (ret)
+		return ret;
+	return vhost_blk_dev_register();
+}
+
+static void __exit vhost_blk_exit(void)
+{
+	vhost_blk_dev_unregister();
+}
+
+module_init(vhost_blk_init);
+module_exit(vhost_blk_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_VERSION(VHOST_BLK_VERSION);
+MODULE_DESCRIPTION("virtio-blk backend for KVM guests");
+MODULE_ALIAS("devname:vhost-blk");

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Parse, execute, complete: cmd.c parses, a table here names the function that
+ * executes, vhost_blk_req_complete() is the one way out.
+ */
+#include "req.h"
+#include "backend.h"
+#include "cmd.h"
+#include "vq.h"
+
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+/* What an operation returns instead of a status when bios are under way. */
+#define VHOST_BLK_REQ_PENDING	(-1)
+
+/**
+ * struct vhost_blk_op - how one request type is executed
+ * @type: VIRTIO_BLK_T_*
+ * @execute: returns VIRTIO_BLK_S_* or VHOST_BLK_REQ_PENDING
+ */
+struct vhost_blk_op {
+	u32 type;
+	int (*execute)(struct vhost_blk_req *req, struct vhost_blk_cmd *cmd);
+};
+
+/**
+ * vhost_blk_req_pool_init() - allocate the requests of a queue
+ * @vq: the queue, its size set
+ *
+ * One for each entry of the ring; a driver that keeps to the rules never has more
+ * under way.
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int vhost_blk_req_pool_init(struct vhost_blk_vq *vq)
+{
+	unsigned int i;
+
+	vq->reqs = kvcalloc(vq->num, sizeof(*vq->reqs), GFP_KERNEL_ACCOUNT);
+	if (!vq->reqs)
+		return -ENOMEM;
+
+	INIT_LIST_HEAD(&vq->free);
+	INIT_LIST_HEAD(&vq->retry);
+	for (i = 0; i < vq->num; i++) {
+		vq->reqs[i].vq = vq;
+		list_add_tail(&vq->reqs[i].link, &vq->free);
+	}
+	return 0;
+}
+
+/**
+ * vhost_blk_req_pool_free() - free the requests of a queue
+ * @vq: the queue; nothing is in flight
+ */
+void vhost_blk_req_pool_free(struct vhost_blk_vq *vq)
+{
+	kvfree(vq->reqs);
+	vq->reqs = NULL;
+}
+
+static void vhost_blk_req_put(struct vhost_blk_req *req)
+{
+	struct vhost_blk_vq *vq = req->vq;
+
+	vq->in_flight--;
+	list_add(&req->link, &vq->free);
+}
+
+/* Gives a chain back that has no place for an answer. */
+static void vhost_blk_req_drop(struct vhost_blk_vq *vq, u16 id)
+{
+	vhost_blk_stat_inc(&vq->stats, bad_chains);
+	vhost_blk_stat_inc(&vq->stats, completed);
+	vhost_blk_ring_push(&vq->ring, id, 0);
+}
+
+/*
+ * Answers a request: the status byte, then the used entry. The driver sees the entry
+ * when the worker publishes the ring.
+ */
+static void vhost_blk_req_complete(struct vhost_blk_req *req, u8 status)
+{
+	struct vhost_blk_vq *vq = req->vq;
+	u32 len = 1;
+
+	if (status != VIRTIO_BLK_S_OK)
+		vhost_blk_stat_inc(&vq->stats, errors);
+	else if (req->type == VIRTIO_BLK_T_IN ||
+		 req->type == VIRTIO_BLK_T_GET_ID)
+		len += req->data_len;
+
+	if (put_user(status, (u8 __user *)u64_to_user_ptr(req->status_hva)))
+		len = 0;
+	vhost_blk_stat_inc(&vq->stats, completed);
+	vhost_blk_ring_push(&vq->ring, req->id, len);
+	vhost_blk_req_put(req);
+}
+
+/*
+ * Requests whose bios are with the block layer. Only they bring the worker back
+ * without its doing.
+ */
+static unsigned int vhost_blk_req_submitted(const struct vhost_blk_vq *vq)
+{
+	return vq->in_flight - vq->nr_retry - !!vq->stalled;
+}
+
+/*
+ * Waiting for a tag would keep completions from the driver. So the worker only
+ * waits when none can come: when @req is alone.
+ */
+static void vhost_blk_req_submit(struct vhost_blk_req *req)
+{
+	struct vhost_blk_vq *vq = req->vq;
+
+	vhost_blk_bio_submit(req, vq->backend->nowait &&
+					  vhost_blk_req_submitted(vq) > 1);
+}
+
+static int vhost_blk_req_execute_rw(struct vhost_blk_req *req,
+				    struct vhost_blk_cmd *cmd)
+{
+	struct vhost_blk_vq *vq = req->vq;
+	struct vhost_blk_limits limits;
+	u8 status;
+
+	vhost_blk_backend_limits(vq->backend, &limits);
+	limits.read_only |= vq->read_only;
+	status = vhost_blk_cmd_check_rw(cmd, &limits);
+	if (status != VIRTIO_BLK_S_OK)
+		return status;
+
+	if (vq->pinned && cmd->nr_pages > vq->max_pinned - vq->pinned) {
+		vq->stalled = req;
+		return VHOST_BLK_REQ_PENDING;
+	}
+
+	if (vhost_blk_bio_build_rw(req, cmd))
+		return VIRTIO_BLK_S_IOERR;
+	req->nr_pages = cmd->nr_pages;
+	vq->pinned += req->nr_pages;
+	if (cmd->bounce)
+		vhost_blk_stat_inc(&vq->stats, bounced);
+	vhost_blk_req_submit(req);
+	return VHOST_BLK_REQ_PENDING;
+}
+
+static int vhost_blk_req_execute_flush(struct vhost_blk_req *req,
+				       struct vhost_blk_cmd *cmd)
+{
+	vhost_blk_bio_build_flush(req);
+	vhost_blk_req_submit(req);
+	return VHOST_BLK_REQ_PENDING;
+}
+
+static int vhost_blk_req_execute_get_id(struct vhost_blk_req *req,
+					struct vhost_blk_cmd *cmd)
+{
+	struct vhost_blk_serial *serial = req->vq->serial;
+	char str[VHOST_BLK_SERIAL_LEN];
+	unsigned int i, done = 0;
+
+	if (cmd->data_len != sizeof(str))
+		return VIRTIO_BLK_S_IOERR;
+
+	spin_lock(&serial->lock);
+	memcpy(str, serial->str, sizeof(str));
+	spin_unlock(&serial->lock);
+
+	for (i = 0; i < cmd->nr_spans; i++) {
+		const struct vhost_blk_span *span = &cmd->span[i];
+
+		if (copy_to_user(u64_to_user_ptr(span->hva), str + done,
+				 span->len))
+			return VIRTIO_BLK_S_IOERR;
+		done += span->len;
+	}
+	return VIRTIO_BLK_S_OK;
+}
+
+static const struct vhost_blk_op vhost_blk_ops[] = {
+	{ VIRTIO_BLK_T_IN, vhost_blk_req_execute_rw },
+	{ VIRTIO_BLK_T_OUT, vhost_blk_req_execute_rw },
+	{ VIRTIO_BLK_T_FLUSH, vhost_blk_req_execute_flush },
+	{ VIRTIO_BLK_T_GET_ID, vhost_blk_req_execute_get_id },
+};
+
+static void vhost_blk_req_execute(struct vhost_blk_req *req,
+				  struct vhost_blk_cmd *cmd)
+{
+	int status = VIRTIO_BLK_S_UNSUPP;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(vhost_blk_ops); i++) {
+		if (vhost_blk_ops[i].type == cmd->type) {
+			status = vhost_blk_ops[i].execute(req, cmd);
+			break;
+		}
+	}
+	if (status != VHOST_BLK_REQ_PENDING)
+		vhost_blk_req_complete(req, status);
+}
+
+/**
+ * vhost_blk_req_take() - take one chain from the ring and start it
+ * @vq: the queue; it has a free request and none stalled
+ *
+ * Context: worker with the owner's mm in use; sleeps.
+ * Return: 1 when a chain was taken, 0 when there is none, -EPROTO when the ring is
+ * damaged.
+ */
+int vhost_blk_req_take(struct vhost_blk_vq *vq)
+{
+	struct vhost_blk_chain *chain = vq->chain;
+	struct vhost_blk_cmd *cmd = vq->cmd;
+	struct vhost_blk_req *req;
+	int ret;
+
+	ret = vhost_blk_ring_pop(&vq->ring, chain);
+	if (!ret || ret == -EPROTO)
+		return ret;
+
+	vhost_blk_stat_inc(&vq->stats, taken);
+	if (ret > 0)
+		ret = vhost_blk_cmd_parse(chain, vq->ring.mem,
+					  vq->ring.little_endian, cmd);
+	if (ret == -EBADMSG) {
+		vhost_blk_req_drop(vq, chain->id);
+		return 1;
+	}
+
+	req = list_first_entry(&vq->free, struct vhost_blk_req, link);
+	list_del(&req->link);
+	vq->in_flight++;
+	req->id = chain->id;
+	req->status_hva = cmd->status_hva;
+	req->nr_pages = 0;
+
+	if (ret) {
+		vhost_blk_req_complete(req, VIRTIO_BLK_S_IOERR);
+	} else {
+		req->type = cmd->type;
+		req->data_len = cmd->data_len;
+		vhost_blk_req_execute(req, cmd);
+	}
+	return 1;
+}
+
+/**
+ * vhost_blk_req_resume() - try again what had to wait, if it has a chance
+ * @vq: the queue
+ *
+ * Tags and the limit on pages come free with completions. When the block layer
+ * has nothing of this queue, no completion is to be waited for.
+ *
+ * Context: worker with the owner's mm in use; sleeps.
+ */
+void vhost_blk_req_resume(struct vhost_blk_vq *vq)
+{
+	unsigned int n = vq->nr_retry;
+	struct vhost_blk_req *req;
+
+	if (!vq->room && vhost_blk_req_submitted(vq))
+		return;
+	vq->room = false;
+
+	while (n--) {
+		req = list_first_entry(&vq->retry, struct vhost_blk_req, link);
+		list_del(&req->link);
+		vq->nr_retry--;
+		vhost_blk_req_submit(req);
+	}
+
+	req = vq->stalled;
+	if (req) {
+		vq->stalled = NULL;
+		vhost_blk_req_execute(req, vq->cmd);
+	}
+}
+
+/**
+ * vhost_blk_req_ended() - all bios of a request have ended
+ * @req: the request
+ *
+ * The worker may take the request as soon as it is on the list, find that it was the
+ * last, and end; the queue then lives until the RCU grace period is over.
+ *
+ * Context: any, interrupts included.
+ */
+void vhost_blk_req_ended(struct vhost_blk_req *req)
+{
+	struct vhost_blk_vq *vq = req->vq;
+
+	rcu_read_lock();
+	if (llist_add(&req->done, &vq->done))
+		vhost_blk_vq_wake(vq);
+	rcu_read_unlock();
+}
+
+static u8 vhost_blk_req_status(blk_status_t result)
+{
+	switch (result) {
+	case BLK_STS_OK:
+		return VIRTIO_BLK_S_OK;
+	case BLK_STS_NOTSUPP:
+		return VIRTIO_BLK_S_UNSUPP;
+	default:
+		return VIRTIO_BLK_S_IOERR;
+	}
+}
+
+/**
+ * vhost_blk_req_end() - take a request back from the block layer
+ * @req: a request from the queue's completion list
+ *
+ * It is answered, or put aside for vhost_blk_req_resume() if the device had no tag
+ * for it.
+ *
+ * Context: worker with the owner's mm in use; sleeps.
+ */
+void vhost_blk_req_end(struct vhost_blk_req *req)
+{
+	blk_status_t result = vhost_blk_bio_result(req);
+	struct vhost_blk_vq *vq = req->vq;
+	u8 status = vhost_blk_req_status(result);
+
+	if (result == BLK_STS_AGAIN) {
+		vhost_blk_stat_inc(&vq->stats, requeued);
+		vq->nr_retry++;
+		list_add_tail(&req->link, &vq->retry);
+		return;
+	}
+
+	if (vhost_blk_bio_release(req, status == VIRTIO_BLK_S_OK))
+		status = VIRTIO_BLK_S_IOERR;
+	vq->pinned -= req->nr_pages;
+	vq->room = true;
+	vhost_blk_req_complete(req, status);
+}

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vq.h"
+#include "backend.h"
+#include "cmd.h"
+#include "mem.h"
+#include "place.h"
+#include "req.h"
+#include "worker.h"
+
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+/* The most pages that one request can need: each span on two pages' edges. */
+#define VHOST_BLK_MAX_REQ_PAGES \
+	(VHOST_BLK_MAX_BYTES / PAGE_SIZE + 2 * VHOST_BLK_MAX_SPANS)
+
+static unsigned int vhost_blk_max_pinned_mb = 512;
+module_param_named(max_pinned_mb, vhost_blk_max_pinned_mb, uint, 0644);
+MODULE_PARM_DESC(max_pinned_mb, "Guest memory that the requests in flight of one device may pin, in MiB, shared out among its queues; each may always have one request (default 512)");
+
+/**
+ * vhost_blk_vq_wake() - bring the worker back from its sleep
+ * @vq: the queue; kept from going away by RCU or the device's mutex
+ *
+ * The caller has left its message for the worker in memory.
+ *
+ * Context: any, interrupts included.
+ */
+void vhost_blk_vq_wake(struct vhost_blk_vq *vq)
+{
+	/* Pairs with the barrier in vhost_blk_worker_sleep(). */
+	smp_mb();
+	if (READ_ONCE(vq->sleeping))
+		wake_up_process(vq->worker);
+}
+
+static void vhost_blk_vq_signal(struct eventfd_ctx __rcu **slot)
+{
+	struct eventfd_ctx *ctx;
+
+	rcu_read_lock();
+	ctx = rcu_dereference(*slot);
+	if (ctx)
+		eventfd_signal(ctx);
+	rcu_read_unlock();
+}
+
+/**
+ * vhost_blk_vq_signal_call() - interrupt the driver
+ * @vq: the queue
+ *
+ * Context: worker. Never from inside a wait queue's callback: the kernel drops an
+ * eventfd's signal there.
+ */
+void vhost_blk_vq_signal_call(struct vhost_blk_vq *vq)
+{
+	vhost_blk_stat_inc(&vq->stats, signals);
+	vhost_blk_vq_signal(&vq->call);
+}
+
+/**
+ * vhost_blk_vq_signal_err() - tell the owner that the queue has stopped
+ * @vq: the queue
+ *
+ * Context: worker.
+ */
+void vhost_blk_vq_signal_err(struct vhost_blk_vq *vq)
+{
+	vhost_blk_vq_signal(&vq->err);
+}
+
+static int vhost_blk_kick_wake(wait_queue_entry_t *wait, unsigned int mode,
+			       int sync, void *key)
+{
+	struct vhost_blk_vq *vq =
+		container_of(wait, struct vhost_blk_vq, kick.wait);
+
+	if (key_to_poll(key) & EPOLLIN) {
+		vhost_blk_stat_inc(&vq->stats, kicks);
+		vhost_blk_vq_wake(vq);
+	}
+	return 0;
+}
+
+static void vhost_blk_kick_queue(struct file *file, wait_queue_head_t *head,
+				 poll_table *table)
+{
+	struct vhost_blk_kick *kick =
+		container_of(table, struct vhost_blk_kick, table);
+
+	kick->head = head;
+	add_wait_queue(head, &kick->wait);
+}
+
+/* From here on a kick wakes the worker. */
+static void vhost_blk_kick_listen(struct vhost_blk_vq *vq)
+{
+	if (vq->kick.file)
+		vfs_poll(vq->kick.file, &vq->kick.table);
+}
+
+/* From here on no kick touches the worker: none is in the callback either. */
+static void vhost_blk_kick_ignore(struct vhost_blk_vq *vq)
+{
+	if (vq->kick.head)
+		remove_wait_queue(vq->kick.head, &vq->kick.wait);
+	vq->kick.head = NULL;
+}
+
+/**
+ * vhost_blk_vq_alloc() - make an unconfigured queue
+ * @index: its number
+ *
+ * Return: the queue, or NULL.
+ */
+struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int index)
+{
+	struct vhost_blk_vq *vq = kzalloc(sizeof(*vq), GFP_KERNEL_ACCOUNT);
+
+	if (!vq)
+		return NULL;
+	vq->index = index;
+	vq->poll_us = -1;
+	vq->cpu = -1;
+	init_llist_head(&vq->done);
+	init_waitqueue_func_entry(&vq->kick.wait, vhost_blk_kick_wake);
+	init_poll_funcptr(&vq->kick.table, vhost_blk_kick_queue);
+	return vq;
+}
+
+/**
+ * vhost_blk_vq_free() - free a queue and its eventfds
+ * @vq: the queue, not running, or NULL
+ */
+void vhost_blk_vq_free(struct vhost_blk_vq *vq)
+{
+	if (!vq)
+		return;
+	WARN_ON_ONCE(vhost_blk_vq_running(vq));
+	vhost_blk_vq_set_kick(vq, -1);
+	vhost_blk_vq_set_call(vq, -1);
+	vhost_blk_vq_set_err(vq, -1);
+	kfree(vq);
+}
+
+/**
+ * vhost_blk_vq_set_kick() - set the eventfd that the driver's kicks arrive on
+ * @vq: the queue
+ * @fd: an eventfd, or -1 for none
+ *
+ * A running worker looks at the ring once, so that no kick falls between two
+ * eventfds.
+ *
+ * Context: the device's mutex is held, or the queue is out of reach.
+ * Return: 0, -EBADF, or -EINVAL for another kind of file; the old eventfd stays on
+ * error.
+ */
+int vhost_blk_vq_set_kick(struct vhost_blk_vq *vq, int fd)
+{
+	struct file *file = NULL;
+
+	if (fd != -1) {
+		file = eventfd_fget(fd);
+		if (IS_ERR(file))
+			return PTR_ERR(file);
+	}
+
+	vhost_blk_kick_ignore(vq);
+	if (vq->kick.file)
+		fput(vq->kick.file);
+	vq->kick.file = file;
+	if (vhost_blk_vq_running(vq)) {
+		vhost_blk_kick_listen(vq);
+		wake_up_process(vq->worker);
+	}
+	return 0;
+}
+
+static int vhost_blk_vq_set_eventfd(struct vhost_blk_vq *vq,
+				    struct eventfd_ctx __rcu **slot, int fd)
+{
+	struct eventfd_ctx *ctx = NULL, *old;
+
+	if (fd != -1) {
+		ctx = eventfd_ctx_fdget(fd);
+		if (IS_ERR(ctx))
+			return PTR_ERR(ctx);
+	}
+
+	/* Replaced under the device's mutex only. */
+	old = rcu_replace_pointer(*slot, ctx, true);
+	if (!old)
+		return 0;
+	if (vhost_blk_vq_running(vq))
+		synchronize_rcu_expedited();
+	eventfd_ctx_put(old);
+	return 0;
+}
+
+/**
+ * vhost_blk_vq_set_call() - set the eventfd that interrupts the driver
+ * @vq: the queue
+ * @fd: an eventfd, or -1 for none
+ *
+ * When this returns the old eventfd is not signalled any more.
+ *
+ * Context: the device's mutex is held, or the queue is out of reach.
+ * Return: 0, -EBADF, or -EINVAL for another kind of file; the old eventfd stays on
+ * error.
+ */
+int vhost_blk_vq_set_call(struct vhost_blk_vq *vq, int fd)
+{
+	return vhost_blk_vq_set_eventfd(vq, &vq->call, fd);
+}
+
+/**
+ * vhost_blk_vq_set_err() - set the eventfd that tells of a damaged ring
+ * @vq: the queue
+ * @fd: an eventfd, or -1 for none
+ *
+ * Context: the device's mutex is held, or the queue is out of reach.
+ * Return: as vhost_blk_vq_set_call()
+ */
+int vhost_blk_vq_set_err(struct vhost_blk_vq *vq, int fd)
+{
+	return vhost_blk_vq_set_eventfd(vq, &vq->err, fd);
+}
+
+/* Rings lie in guest memory: the owner cannot point us anywhere else. */
+static int vhost_blk_vq_map_part(struct vhost_blk_map *map,
+				 const struct vhost_blk_mem *mem, u64 hva,
+				 size_t len)
+{
+	if (!vhost_blk_mem_has_hva(mem, hva, len))
+		return -EFAULT;
+	return vhost_blk_map_create(map, hva, len);
+}
+
+static int vhost_blk_vq_map(struct vhost_blk_vq *vq,
+			    const struct vhost_blk_mem *mem)
+{
+	int ret;
+
+	ret = vhost_blk_vq_map_part(&vq->desc_map, mem, vq->desc_hva,
+				    vhost_blk_ring_desc_size(vq->num));
+	if (ret)
+		return ret;
+	ret = vhost_blk_vq_map_part(&vq->avail_map, mem, vq->avail_hva,
+				    vhost_blk_ring_avail_size(vq->num));
+	if (ret)
+		goto unmap_desc;
+	ret = vhost_blk_vq_map_part(&vq->used_map, mem, vq->used_hva,
+				    vhost_blk_ring_used_size(vq->num));
+	if (ret)
+		goto unmap_avail;
+	return 0;
+
+unmap_avail:
+	vhost_blk_map_destroy(&vq->avail_map);
+unmap_desc:
+	vhost_blk_map_destroy(&vq->desc_map);
+	return ret;
+}
+
+static void vhost_blk_vq_unmap(struct vhost_blk_vq *vq)
+{
+	vhost_blk_map_destroy(&vq->used_map);
+	vhost_blk_map_destroy(&vq->avail_map);
+	vhost_blk_map_destroy(&vq->desc_map);
+}
+
+static int vhost_blk_vq_alloc_scratch(struct vhost_blk_vq *vq)
+{
+	int ret;
+
+	vq->chain = kvmalloc(sizeof(*vq->chain), GFP_KERNEL_ACCOUNT);
+	if (!vq->chain)
+		return -ENOMEM;
+	vq->cmd = kvmalloc(sizeof(*vq->cmd), GFP_KERNEL_ACCOUNT);
+	if (!vq->cmd) {
+		ret = -ENOMEM;
+		goto free_chain;
+	}
+	ret = vhost_blk_req_pool_init(vq);
+	if (ret)
+		goto free_cmd;
+	return 0;
+
+free_cmd:
+	kvfree(vq->cmd);
+	vq->cmd = NULL;
+free_chain:
+	kvfree(vq->chain);
+	vq->chain = NULL;
+	return ret;
+}
+
+static void vhost_blk_vq_free_scratch(struct vhost_blk_vq *vq)
+{
+	vhost_blk_req_pool_free(vq);
+	kvfree(vq->cmd);
+	vq->cmd = NULL;
+	kvfree(vq->chain);
+	vq->chain = NULL;
+}
+
+static int vhost_blk_vq_start_ring(struct vhost_blk_vq *vq,
+				   const struct vhost_blk_start *start)
+{
+	struct vhost_blk_ring *ring = &vq->ring;
+	u64 features = start->features;
+
+	ring->desc = vq->desc_map.addr;
+	ring->avail = vq->avail_map.addr;
+	ring->used = vq->used_map.addr;
+	ring->mem = start->mem;
+	ring->num = vq->num;
+	ring->little_endian = virtio_legacy_is_little_endian() ||
+			      features & BIT_ULL(VIRTIO_F_VERSION_1);
+	ring->event_idx = features & BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
+	ring->indirect = features & BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
+	return vhost_blk_ring_start(ring, vq->base);
+}
+
+static void vhost_blk_vq_set_start(struct vhost_blk_vq *vq,
+				   const struct vhost_blk_start *start)
+{
+	u64 pages = (u64)READ_ONCE(vhost_blk_max_pinned_mb) << (20 - PAGE_SHIFT);
+
+	vq->mm = start->mm;
+	vq->backend = start->backend;
+	vq->serial = start->serial;
+	vq->read_only = start->features & BIT_ULL(VIRTIO_BLK_F_RO);
+	/* Without a way to flush, what is written is stable (5.2.6.2). */
+	vq->write_through = !(start->features & BIT_ULL(VIRTIO_BLK_F_FLUSH));
+	vq->max_pinned = clamp_t(u64, div_u64(pages, start->nr_queues),
+				 VHOST_BLK_MAX_REQ_PAGES, UINT_MAX);
+	vq->stopping = false;
+	vq->stalled = NULL;
+	vq->in_flight = 0;
+	vq->nr_retry = 0;
+	vq->pinned = 0;
+	vq->room = false;
+	vq->broken = false;
+}
+
+/**
+ * vhost_blk_vq_prepare() - get everything a queue needs to run
+ * @vq: a queue with size and addresses
+ * @start: what it shares with the others
+ *
+ * Context: process of the owner, the device's mutex is held; sleeps.
+ * Return: 0; -EFAULT when a ring is not in guest memory or not writable, -EINVAL
+ * when the base does not fit the used index, -ENOMEM (also for the limit on
+ * locked memory), -EINTR when killed meanwhile. Nothing is held on error.
+ */
+int vhost_blk_vq_prepare(struct vhost_blk_vq *vq,
+			 const struct vhost_blk_start *start)
+{
+	struct task_struct *worker;
+	int ret;
+
+	ret = vhost_blk_vq_map(vq, start->mem);
+	if (ret)
+		return ret;
+	ret = vhost_blk_vq_start_ring(vq, start);
+	if (ret)
+		goto unmap;
+	ret = vhost_blk_vq_alloc_scratch(vq);
+	if (ret)
+		goto unmap;
+
+	vhost_blk_vq_set_start(vq, start);
+	vq->cpu = vhost_blk_place_get();
+	worker = vhost_blk_worker_create(vq);
+	if (IS_ERR(worker)) {
+		ret = PTR_ERR(worker);
+		goto put_cpu;
+	}
+	vq->worker = get_task_struct(worker);
+	return 0;
+
+put_cpu:
+	vhost_blk_place_put(vq->cpu);
+	vhost_blk_vq_free_scratch(vq);
+unmap:
+	vhost_blk_vq_unmap(vq);
+	return ret;
+}
+
+/**
+ * vhost_blk_vq_run() - let a prepared queue run
+ * @vq: the queue
+ *
+ * The worker looks at the ring at once. A driver that has used the ring before
+ * gets an interrupt, as one may have been lost with the last owner of the ring.
+ *
+ * Context: the device's mutex is held.
+ */
+void vhost_blk_vq_run(struct vhost_blk_vq *vq)
+{
+	if (vq->ring.used_idx)
+		vhost_blk_vq_signal(&vq->call);
+	vhost_blk_kick_listen(vq);
+	wake_up_process(vq->worker);
+}
+
+/**
+ * vhost_blk_vq_stop() - end the worker of a queue
+ * @vq: a prepared queue, running or not
+ *
+ * Returns when the last request in flight has been answered. The caller waits for
+ * an RCU grace period before vhost_blk_vq_unprepare().
+ *
+ * Context: the device's mutex is held; sleeps for I/O.
+ */
+void vhost_blk_vq_stop(struct vhost_blk_vq *vq)
+{
+	vhost_blk_kick_ignore(vq);
+	kthread_stop(vq->worker);
+}
+
+/**
+ * vhost_blk_vq_unprepare() - give back what vhost_blk_vq_prepare() got
+ * @vq: a stopped queue
+ *
+ * Context: the device's mutex is held; sleeps.
+ */
+void vhost_blk_vq_unprepare(struct vhost_blk_vq *vq)
+{
+	vq->base = vq->ring.last_avail;
+	put_task_struct(vq->worker);
+	vq->worker = NULL;
+	vhost_blk_place_put(vq->cpu);
+	vq->cpu = -1;
+	vhost_blk_vq_free_scratch(vq);
+	vhost_blk_vq_unmap(vq);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One virtqueue: its configuration, its eventfds, what its worker works with.
+ *
+ * Who may touch a member:
+ *   D  the device's mutex
+ *   I  set before the worker runs or while it is parked; constant for the worker
+ *   W  the worker alone; others read single words with READ_ONCE()
+ *   C  completion and wake-up contexts, interrupts included, without a lock
+ *   R  read under RCU, replaced under D
+ */
+#ifndef VHOST_BLK_VQ_H
+#define VHOST_BLK_VQ_H
+
+#include <linux/cache.h>
+#include <linux/llist.h>
+#include <linux/poll.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "map.h"
+#include "ring.h"
+#include "stats.h"
+
+struct eventfd_ctx;
+struct file;
+struct mm_struct;
+struct task_struct;
+struct vhost_blk_backend;
+struct vhost_blk_cmd;
+struct vhost_blk_mem;
+struct vhost_blk_req;
+
+/**
+ * struct vhost_blk_serial - what GET_ID answers
+ * @lock: of @str; leaf
+ * @str: NUL padded, without NUL when full
+ */
+struct vhost_blk_serial {
+	spinlock_t lock;
+	char str[VHOST_BLK_SERIAL_LEN];
+};
+
+/**
+ * struct vhost_blk_start - what the queues of a device share when they start
+ * @backend: where requests go
+ * @mem: memory table
+ * @mm: the owner's address space
+ * @serial: the device's serial
+ * @features: acknowledged feature bits
+ * @nr_queues: queues that are about to run, at least one
+ */
+struct vhost_blk_start {
+	const struct vhost_blk_backend *backend;
+	const struct vhost_blk_mem *mem;
+	struct mm_struct *mm;
+	struct vhost_blk_serial *serial;
+	u64 features;
+	unsigned int nr_queues;
+};
+
+/**
+ * struct vhost_blk_kick - listens on a kick eventfd
+ * @file: the eventfd; NULL for none
+ * @table: makes vfs_poll() add @wait to the eventfd's wait queue
+ * @wait: our entry there
+ * @head: that wait queue; NULL while not listening
+ */
+struct vhost_blk_kick {
+	struct file *file;
+	poll_table table;
+	wait_queue_entry_t wait;
+	wait_queue_head_t *head;
+};
+
+/**
+ * struct vhost_blk_vq - a virtqueue
+ */
+struct vhost_blk_vq {
+	/* private: D: as set by the vring ioctls */
+	unsigned int index;
+	unsigned int num;
+	u64 desc_hva;
+	u64 avail_hva;
+	u64 used_hva;
+	bool has_addr;
+	u16 base;
+	int poll_us;
+	struct vhost_blk_kick kick;
+
+	/* R: */
+	struct eventfd_ctx __rcu *call;
+	struct eventfd_ctx __rcu *err;
+
+	/* I: */
+	struct task_struct *worker;
+	struct mm_struct *mm;
+	const struct vhost_blk_backend *backend;
+	struct vhost_blk_serial *serial;
+	struct vhost_blk_map desc_map;
+	struct vhost_blk_map avail_map;
+	struct vhost_blk_map used_map;
+	struct vhost_blk_chain *chain;
+	struct vhost_blk_cmd *cmd;
+	struct vhost_blk_req *reqs;
+	unsigned int max_pinned;
+	int cpu;
+	bool read_only;
+	bool write_through;
+	bool stopping;
+
+	/* W: */
+	struct vhost_blk_ring ring ____cacheline_aligned_in_smp;
+	struct list_head free;
+	struct list_head retry;
+	struct vhost_blk_req *stalled;
+	unsigned int in_flight;
+	unsigned int nr_retry;
+	unsigned int pinned;
+	bool room;
+	bool broken;
+	struct vhost_blk_stats stats;
+
+	/* C: */
+	struct llist_head done ____cacheline_aligned_in_smp;
+	bool sleeping;
+};
+
+struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int index);
+void vhost_blk_vq_free(struct vhost_blk_vq *vq);
+
+int vhost_blk_vq_set_kick(struct vhost_blk_vq *vq, int fd);
+int vhost_blk_vq_set_call(struct vhost_blk_vq *vq, int fd);
+int vhost_blk_vq_set_err(struct vhost_blk_vq *vq, int fd);
+void vhost_blk_vq_signal_call(struct vhost_blk_vq *vq);
+void vhost_blk_vq_signal_err(struct vhost_blk_vq *vq);
+void vhost_blk_vq_wake(struct vhost_blk_vq *vq);
+
+int vhost_blk_vq_prepare(struct vhost_blk_vq *vq,
+			 const struct vhost_blk_start *start);
+void vhost_blk_vq_run(struct vhost_blk_vq *vq);
+void vhost_blk_vq_stop(struct vhost_blk_vq *vq);
+void vhost_blk_vq_unprepare(struct vhost_blk_vq *vq);
+
+/**
+ * vhost_blk_vq_running() - has the queue a worker?
+ * @vq: the queue
+ *
+ * Context: the device's mutex is held.
+ */
+static inline bool vhost_blk_vq_running(const struct vhost_blk_vq *vq)
+{
+	return vq->worker;
+}
+
+#endif /* VHOST_BLK_VQ_H */

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Run, poll, arm, recheck, sleep. While the worker is awake the driver is asked
+ * not to kick. Out of work it polls for its window, then asks for kicks, looks once
+ * more and sleeps.
+ *
+ * Three parties wake it: the kick eventfd, the end of a request, and the control
+ * path (stop, park). Each first leaves its message and then looks at
+ * vq->sleeping; the worker first sets vq->sleeping and then looks for messages,
+ * with a full barrier between on both sides, so one of the two sees the other.
+ */
+#include "worker.h"
+#include "req.h"
+#include "vq.h"
+
+#include <linux/blkdev.h>
+#include <linux/cpumask.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+
+/* Chains taken before the completions among them are published. */
+#define VHOST_BLK_PASS_BUDGET	64
+
+static unsigned int vhost_blk_poll_us = 50;
+module_param_named(poll_us, vhost_blk_poll_us, uint, 0644);
+MODULE_PARM_DESC(poll_us, "How long a worker without work polls before it sleeps, in microseconds; 0: not at all (default 50)");
+
+/* Takes ended requests back; true when there were any. */
+static bool vhost_blk_worker_reap(struct vhost_blk_vq *vq)
+{
+	struct llist_node *list = llist_del_all(&vq->done);
+	struct vhost_blk_req *req, *next;
+
+	if (!list)
+		return false;
+
+	list = llist_reverse_order(list);
+	llist_for_each_entry_safe(req, next, list, done)
+		vhost_blk_req_end(req);
+	return true;
+}
+
+static void vhost_blk_worker_publish(struct vhost_blk_vq *vq)
+{
+	if (vq->ring.used_next == vq->ring.used_idx)
+		return;
+	if (vhost_blk_ring_publish(&vq->ring))
+		vhost_blk_vq_signal_call(vq);
+	else
+		vhost_blk_stat_inc(&vq->stats, suppressed);
+}
+
+/* May the worker take a further chain? */
+static bool vhost_blk_worker_may_take(const struct vhost_blk_vq *vq)
+{
+	return !vq->broken && !vq->stalled && !vq->nr_retry &&
+	       !list_empty(&vq->free) && !READ_ONCE(vq->stopping);
+}
+
+static void vhost_blk_worker_break(struct vhost_blk_vq *vq)
+{
+	WRITE_ONCE(vq->broken, true);
+	vhost_blk_vq_signal_err(vq);
+}
+
+/* Takes chains up to the budget; true when there were any. */
+static bool vhost_blk_worker_take(struct vhost_blk_vq *vq)
+{
+	unsigned int budget = VHOST_BLK_PASS_BUDGET;
+	bool any = false;
+	int ret;
+
+	while (budget-- && vhost_blk_worker_may_take(vq)) {
+		ret = vhost_blk_req_take(vq);
+		if (ret < 0)
+			vhost_blk_worker_break(vq);
+		if (ret <= 0)
+			break;
+		any = true;
+	}
+	return any;
+}
+
+/*
+ * One pass: what ended, what waited, what is new. Adjacent requests of the pass
+ * merge under the plug and go to the device as a list.
+ */
+static bool vhost_blk_worker_pass(struct vhost_blk_vq *vq)
+{
+	struct blk_plug plug;
+	bool any;
+
+	any = vhost_blk_worker_reap(vq);
+	blk_start_plug(&plug);
+	vhost_blk_req_resume(vq);
+	if (vhost_blk_worker_take(vq))
+		any = true;
+	blk_finish_plug(&plug);
+	if (vhost_blk_worker_reap(vq))
+		any = true;
+	vhost_blk_worker_publish(vq);
+	return any;
+}
+
+/* Is there anything to do? For the eyes of the worker only. */
+static bool vhost_blk_worker_has_work(const struct vhost_blk_vq *vq)
+{
+	return !llist_empty(&vq->done) ||
+	       (vhost_blk_worker_may_take(vq) &&
+		!vhost_blk_ring_empty(&vq->ring)) ||
+	       kthread_should_stop() || kthread_should_park();
+}
+
+/* Looks for work until the window is over; true when some came. */
+static bool vhost_blk_worker_poll(struct vhost_blk_vq *vq)
+{
+	int us = READ_ONCE(vq->poll_us);
+	u64 window = (us < 0 ? READ_ONCE(vhost_blk_poll_us) : us) *
+		     (u64)NSEC_PER_USEC;
+	u64 start;
+
+	if (!window || vq->broken)
+		return false;
+
+	start = ktime_get_ns();
+	do {
+		if (vhost_blk_worker_has_work(vq))
+			return true;
+		cpu_relax();
+	} while (!need_resched() && ktime_get_ns() - start < window);
+	return false;
+}
+
+/* Sleeps until woken, unless @ready says that there is a reason not to. */
+static void vhost_blk_worker_sleep(struct vhost_blk_vq *vq,
+				   bool (*ready)(const struct vhost_blk_vq *vq))
+{
+	set_current_state(TASK_IDLE);
+	WRITE_ONCE(vq->sleeping, true);
+	/* Pairs with the barrier in vhost_blk_vq_wake(). */
+	smp_mb();
+	if (!ready(vq))
+		schedule();
+	__set_current_state(TASK_RUNNING);
+	WRITE_ONCE(vq->sleeping, false);
+}
+
+static bool vhost_blk_worker_has_ended(const struct vhost_blk_vq *vq)
+{
+	return !llist_empty(&vq->done);
+}
+
+/* Takes everything in flight back. Nothing new is taken. */
+static void vhost_blk_worker_drain(struct vhost_blk_vq *vq)
+{
+	WRITE_ONCE(vq->stopping, true);
+	vhost_blk_worker_pass(vq);
+	while (vq->in_flight) {
+		if (!vhost_blk_worker_pass(vq))
+			vhost_blk_worker_sleep(vq, vhost_blk_worker_has_ended);
+	}
+}
+
+static void vhost_blk_worker_park(struct vhost_blk_vq *vq)
+{
+	vhost_blk_worker_drain(vq);
+	kthread_parkme();
+	if (!kthread_should_stop())
+		WRITE_ONCE(vq->stopping, false);
+}
+
+static int vhost_blk_worker_fn(void *data)
+{
+	struct vhost_blk_vq *vq = data;
+
+	if (vq->cpu >= 0)
+		set_cpus_allowed_ptr(current, cpumask_of(vq->cpu));
+	kthread_use_mm(vq->mm);
+	while (!kthread_should_stop()) {
+		if (kthread_should_park()) {
+			vhost_blk_worker_park(vq);
+			continue;
+		}
+
+		vhost_blk_ring_kicks_off(&vq->ring);
+		if (vhost_blk_worker_pass(vq)) {
+			cond_resched();
+			continue;
+		}
+		if (vhost_blk_worker_poll(vq))
+			continue;
+		if (vhost_blk_ring_kicks_on(&vq->ring) &&
+		    vhost_blk_worker_may_take(vq)) {
+			cond_resched();
+			continue;
+		}
+		vhost_blk_worker_sleep(vq, vhost_blk_worker_has_work);
+	}
+	vhost_blk_worker_drain(vq);
+	kthread_unuse_mm(vq->mm);
+	return 0;
+}
+
+/**
+ * vhost_blk_worker_create() - create the thread of a queue
+ * @vq: the queue, ready but for its thread; its cpu chosen, or -1 for any
+ *
+ * Context: process of the owner. The thread does not run before it is woken.
+ * Return: the thread or an ERR_PTR.
+ */
+struct task_struct *vhost_blk_worker_create(struct vhost_blk_vq *vq)
+{
+	int node = vq->cpu < 0 ? NUMA_NO_NODE : cpu_to_node(vq->cpu);
+
+	return kthread_create_on_node(vhost_blk_worker_fn, vq, node,
+				      "vblk-%d/%u", current->tgid, vq->index);
+}

@@ -35,10 +35,10 @@ static int vhost_blk_backend_check(struct file *file)
  * past the page cache.
  *
  * Context: process; sleeps for I/O.
- * Return: the backend; ERR_PTR of -EBADF for no open file, -EINVAL for an O_PATH
- * one, -ENOTBLK for anything but a block device, -EACCES for one not open for
- * reading, -EOPNOTSUPP for zoned devices and logical blocks larger than a page,
- * -ENOMEM, or what the write-back of the cache returned.
+ * Return: the backend; ERR_PTR of -EBADF for no open file, -EINVAL for an
+ * O_PATH one, -ENOTBLK for anything but a block device, -EACCES for one not
+ * open for reading, -EOPNOTSUPP for zoned devices and logical blocks larger
+ * than a page, -ENOMEM, or what the write-back of the cache returned.
  */
 struct vhost_blk_backend *vhost_blk_backend_open(int fd)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The guest's pages are pinned for as long as a bio may touch them. What cannot
- * be handed over in place (see vhost_blk_cmd_check_rw()) is copied through pages of
- * the kernel instead: the bios then own these.
+ * be handed over in place (see vhost_blk_cmd_check_rw()) is copied through
+ * pages of the kernel instead: the bios then own these.
  */
 #include "bio.h"
 #include "backend.h"
@@ -16,7 +16,7 @@
 #include <linux/uaccess.h>
 
 /* Pages pinned at a time; the array is on the stack. */
-#define VHOST_BLK_PIN_BATCH	32
+#define VHOST_BLK_PIN_BATCH 32
 
 /* A bio for more data than a request has room for. */
 struct vhost_blk_big_bio {
@@ -261,8 +261,8 @@ static int vhost_blk_bio_bounce(struct vhost_blk_build *b,
  * @cmd: the command, passed by vhost_blk_cmd_check_rw()
  *
  * Context: worker with the owner's mm in use; sleeps.
- * Return: 0; -EFAULT when guest memory is not there or not writable, -ENOMEM. On
- * error nothing is held.
+ * Return: 0; -EFAULT when guest memory is not there or not writable, -ENOMEM.
+ * On error nothing is held.
  */
 int vhost_blk_bio_build_rw(struct vhost_blk_req *req,
 			   const struct vhost_blk_cmd *cmd)
@@ -390,8 +390,8 @@ static void vhost_blk_bio_put_pages(const struct vhost_blk_req *req,
 
 	for (i = 0; i < bio->bi_vcnt; i++) {
 		struct bio_vec *bv = &bio->bi_io_vec[i];
-		unsigned int nr = DIV_ROUND_UP(bv->bv_offset + bv->bv_len,
-					       PAGE_SIZE);
+		unsigned int nr =
+			DIV_ROUND_UP(bv->bv_offset + bv->bv_len, PAGE_SIZE);
 
 		if (req->bounce) {
 			for (n = 0; n < nr; n++)

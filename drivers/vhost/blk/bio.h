@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * From a checked command to bios and back.
+ * The way of a checked command into the block layer and back.
  */
 #ifndef VHOST_BLK_BIO_H
 #define VHOST_BLK_BIO_H
@@ -11,7 +11,7 @@ struct vhost_blk_cmd;
 struct vhost_blk_req;
 
 /* Data up to 64 KiB goes into the bio that is part of the request. */
-#define VHOST_BLK_INLINE_VECS	17
+#define VHOST_BLK_INLINE_VECS 17
 
 /**
  * struct vhost_blk_bio - one bio of a request

@@ -2,8 +2,8 @@
 #include "cmd.h"
 #include "mem.h"
 
-#define VHOST_BLK_SECTOR_SHIFT	9
-#define VHOST_BLK_SECTOR_MASK	((1U << VHOST_BLK_SECTOR_SHIFT) - 1)
+#define VHOST_BLK_SECTOR_SHIFT 9
+#define VHOST_BLK_SECTOR_MASK ((1U << VHOST_BLK_SECTOR_SHIFT) - 1)
 
 /* A position in a list of segments. */
 struct vhost_blk_cursor {
@@ -117,9 +117,9 @@ static int vhost_blk_cmd_translate(struct vhost_blk_cmd *cmd,
  * @cmd: filled in
  *
  * Header, data and status are told apart by byte counts alone, whatever
- * descriptors they share (virtio 1.2, 2.7.4.1): the first 16 readable bytes are the
- * header, the last writable byte is the status, the data is what is left of the
- * side the request's type uses.
+ * descriptors they share (virtio 1.2, 2.7.4.1): the first 16 readable bytes are
+ * the header, the last writable byte is the status, the data is what is left of
+ * the side the request's type uses.
  *
  * Context: worker with the owner's mm in use; may sleep on a page fault.
  * Return: 0, and @cmd's header and data are complete; -EBADMSG when the request
@@ -207,8 +207,8 @@ static void vhost_blk_cmd_plan(struct vhost_blk_cmd *cmd,
  * @cmd: a parsed request of type VIRTIO_BLK_T_IN or VIRTIO_BLK_T_OUT
  * @limits: of the backing device, as of now
  *
- * The block layer of Linux 6.1 checks neither alignment nor read-only for bios of
- * the kernel and logs a line for each one beyond the end, so nothing that is
+ * The block layer of Linux 6.1 checks neither alignment nor read-only for bios
+ * of the kernel and logs a line for each one beyond the end, so nothing that is
  * wrong may leave here. On success the way of the data is decided: bounce and
  * nr_pages are set.
  *

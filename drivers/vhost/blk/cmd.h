@@ -9,7 +9,7 @@
 #include "ring.h"
 
 /* A chain with every segment cut once more at a region's end. */
-#define VHOST_BLK_MAX_SPANS	(VHOST_BLK_MAX_DESC + 64)
+#define VHOST_BLK_MAX_SPANS (VHOST_BLK_MAX_DESC + 64)
 
 /**
  * struct vhost_blk_span - a piece of the data buffer in the owner's memory

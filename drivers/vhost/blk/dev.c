@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The control path. One mutex per device is held over each ioctl, so that ioctls
- * of one device never run at the same time; nothing is shared with other devices.
- * A device whose disk hangs keeps its own owner waiting and nobody else.
+ * The control path. One mutex per device is held over each ioctl, so that
+ * ioctls of one device never run at the same time; nothing is shared with other
+ * devices. A device whose disk hangs keeps its own owner waiting and nobody
+ * else.
  */
 #include "dev.h"
 #include "backend.h"
@@ -20,17 +21,16 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#define VHOST_BLK_FEATURES						   \
-	(BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) | BIT_ULL(VIRTIO_BLK_F_SEG_MAX) | \
-	 BIT_ULL(VIRTIO_BLK_F_GEOMETRY) | BIT_ULL(VIRTIO_BLK_F_RO) |	   \
-	 BIT_ULL(VIRTIO_BLK_F_BLK_SIZE) | BIT_ULL(VIRTIO_BLK_F_FLUSH) |   \
-	 BIT_ULL(VIRTIO_BLK_F_TOPOLOGY) | BIT_ULL(VIRTIO_BLK_F_MQ) |	   \
-	 BIT_ULL(VIRTIO_F_ANY_LAYOUT) |					   \
-	 BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |				   \
+#define VHOST_BLK_FEATURES                                                     \
+	(BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) | BIT_ULL(VIRTIO_BLK_F_SEG_MAX) |      \
+	 BIT_ULL(VIRTIO_BLK_F_GEOMETRY) | BIT_ULL(VIRTIO_BLK_F_RO) |           \
+	 BIT_ULL(VIRTIO_BLK_F_BLK_SIZE) | BIT_ULL(VIRTIO_BLK_F_FLUSH) |        \
+	 BIT_ULL(VIRTIO_BLK_F_TOPOLOGY) | BIT_ULL(VIRTIO_BLK_F_MQ) |           \
+	 BIT_ULL(VIRTIO_F_ANY_LAYOUT) | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | \
 	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_F_VERSION_1))
 
 /* VHOST_SET_VRING_BUSYLOOP_TIMEOUT takes up to a second. */
-#define VHOST_BLK_MAX_POLL_US	1000000U
+#define VHOST_BLK_MAX_POLL_US 1000000U
 
 /**
  * struct vhost_blk_dev - an open /dev/vhost-blk
@@ -43,7 +43,7 @@
  * @vqs: queues, made when first configured
  */
 struct vhost_blk_dev {
-	struct mutex mutex;
+	struct mutex mutex; /* serialises ioctls, see above */
 	struct mm_struct *mm;
 	u64 features;
 	struct vhost_blk_mem *mem;
@@ -52,17 +52,28 @@ struct vhost_blk_dev {
 	struct vhost_blk_vq *vqs[VHOST_BLK_MAX_QUEUES];
 };
 
-#define vhost_blk_for_each_vq(dev, i, vq)			\
-	for ((i) = 0; (i) < VHOST_BLK_MAX_QUEUES; (i)++)	\
-		if (!((vq) = (dev)->vqs[i]))			\
-			continue;				\
-		else
+static struct vhost_blk_vq *vhost_blk_dev_next(const struct vhost_blk_dev *dev,
+					       const struct vhost_blk_vq *prev,
+					       bool running)
+{
+	unsigned int i = prev ? prev->index + 1 : 0;
 
-#define vhost_blk_for_each_running(dev, i, vq)	\
-	vhost_blk_for_each_vq(dev, i, vq)	\
-		if (!vhost_blk_vq_running(vq))	\
-			continue;		\
-		else
+	for (; i < VHOST_BLK_MAX_QUEUES; i++) {
+		struct vhost_blk_vq *vq = dev->vqs[i];
+
+		if (vq && (!running || vhost_blk_vq_running(vq)))
+			return vq;
+	}
+	return NULL;
+}
+
+#define vhost_blk_for_each_vq(dev, vq)                          \
+	for ((vq) = vhost_blk_dev_next(dev, NULL, false); (vq); \
+	     (vq) = vhost_blk_dev_next(dev, vq, false))
+
+#define vhost_blk_for_each_running(dev, vq)                    \
+	for ((vq) = vhost_blk_dev_next(dev, NULL, true); (vq); \
+	     (vq) = vhost_blk_dev_next(dev, vq, true))
 
 static bool vhost_blk_vq_configured(const struct vhost_blk_vq *vq)
 {
@@ -76,21 +87,20 @@ static bool vhost_blk_vq_configured(const struct vhost_blk_vq *vq)
 static void vhost_blk_dev_stop_queues(struct vhost_blk_dev *dev)
 {
 	struct vhost_blk_vq *vq;
-	unsigned int i;
 
 	lockdep_assert_held(&dev->mutex);
 
 	/* All of them stop taking requests before the first is waited for. */
-	vhost_blk_for_each_running(dev, i, vq)
+	vhost_blk_for_each_running(dev, vq)
 		WRITE_ONCE(vq->stopping, true);
-	vhost_blk_for_each_running(dev, i, vq)
+	vhost_blk_for_each_running(dev, vq)
 		vhost_blk_vq_stop(vq);
 	/*
 	 * The workers are gone, and with them every request. What may still
 	 * run is the tail of vhost_blk_req_ended() behind the last completion.
 	 */
 	synchronize_rcu();
-	vhost_blk_for_each_running(dev, i, vq)
+	vhost_blk_for_each_running(dev, vq)
 		vhost_blk_vq_unprepare(vq);
 }
 
@@ -105,24 +115,23 @@ static int vhost_blk_dev_start_queues(struct vhost_blk_dev *dev,
 		.features = dev->features,
 	};
 	struct vhost_blk_vq *vq;
-	unsigned int i;
 	int ret;
 
 	lockdep_assert_held(&dev->mutex);
 
-	vhost_blk_for_each_vq(dev, i, vq)
+	vhost_blk_for_each_vq(dev, vq)
 		start.nr_queues += vhost_blk_vq_configured(vq);
 	if (!start.nr_queues)
 		return -EFAULT;
 
-	vhost_blk_for_each_vq(dev, i, vq) {
+	vhost_blk_for_each_vq(dev, vq) {
 		if (!vhost_blk_vq_configured(vq))
 			continue;
 		ret = vhost_blk_vq_prepare(vq, &start);
 		if (ret)
 			goto stop;
 	}
-	vhost_blk_for_each_running(dev, i, vq)
+	vhost_blk_for_each_running(dev, vq)
 		vhost_blk_vq_run(vq);
 	return 0;
 
@@ -146,24 +155,22 @@ static void vhost_blk_dev_detach(struct vhost_blk_dev *dev)
 static void vhost_blk_dev_park(struct vhost_blk_dev *dev)
 {
 	struct vhost_blk_vq *vq;
-	unsigned int i;
 
 	lockdep_assert_held(&dev->mutex);
 
-	vhost_blk_for_each_running(dev, i, vq)
+	vhost_blk_for_each_running(dev, vq)
 		WRITE_ONCE(vq->stopping, true);
-	vhost_blk_for_each_running(dev, i, vq)
+	vhost_blk_for_each_running(dev, vq)
 		kthread_park(vq->worker);
 }
 
 static void vhost_blk_dev_unpark(struct vhost_blk_dev *dev)
 {
 	struct vhost_blk_vq *vq;
-	unsigned int i;
 
 	lockdep_assert_held(&dev->mutex);
 
-	vhost_blk_for_each_running(dev, i, vq)
+	vhost_blk_for_each_running(dev, vq)
 		kthread_unpark(vq->worker);
 }
 
@@ -240,7 +247,6 @@ static long vhost_blk_dev_set_mem_table(struct vhost_blk_dev *dev,
 	struct vhost_blk_mem *mem, *old;
 	struct vhost_memory head;
 	struct vhost_blk_vq *vq;
-	unsigned int i;
 
 	if (copy_from_user(&head, argp, sizeof(head)))
 		return -EFAULT;
@@ -261,7 +267,7 @@ static long vhost_blk_dev_set_mem_table(struct vhost_blk_dev *dev,
 	vhost_blk_dev_park(dev);
 	old = dev->mem;
 	dev->mem = mem;
-	vhost_blk_for_each_running(dev, i, vq)
+	vhost_blk_for_each_running(dev, vq)
 		vq->ring.mem = mem;
 	vhost_blk_dev_unpark(dev);
 	vhost_blk_mem_free(old);
@@ -516,7 +522,7 @@ static long vhost_blk_dev_owner_ioctl(struct vhost_blk_dev *dev,
 static long vhost_blk_dev_locked_ioctl(struct vhost_blk_dev *dev,
 				       unsigned int cmd, void __user *argp)
 {
-	u64 features = VHOST_BLK_FEATURES, none = 0;
+	const u64 features = VHOST_BLK_FEATURES, none = 0;
 
 	lockdep_assert_held(&dev->mutex);
 

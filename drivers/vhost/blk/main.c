@@ -10,7 +10,7 @@
 
 static char *vhost_blk_cpus;
 module_param_named(cpus, vhost_blk_cpus, charp, 0444);
-MODULE_PARM_DESC(cpus, "CPU list that workers are bound to, such as 2-5,8 (default: the CPUs that the owner of the disk may use)");
+MODULE_PARM_DESC(cpus, "CPUs for the workers, as 2-5,8 (default: the owner's)");
 
 static int __init vhost_blk_init(void)
 {

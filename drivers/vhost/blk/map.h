@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The owner's memory mapped into the kernel, for rings: pinned for as long as the
- * queue runs, so that ring code works on plain pointers in any context.
+ * The owner's memory mapped into the kernel, for rings: pinned for as long as
+ * the queue runs, so that ring code works on plain pointers in any context.
  */
 #ifndef VHOST_BLK_MAP_H
 #define VHOST_BLK_MAP_H

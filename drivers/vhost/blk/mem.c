@@ -96,8 +96,8 @@ void vhost_blk_mem_free(struct vhost_blk_mem *mem)
  * @len: bytes wanted from there on, any value
  * @hva: set to the address of @gpa when the result is not 0
  *
- * Return: how many of the @len bytes lie in one piece at @hva; 0 when @gpa is in
- * no region. The caller comes again for the rest, at @gpa + result, after
+ * Return: how many of the @len bytes lie in one piece at @hva; 0 when @gpa is
+ * in no region. The caller comes again for the rest, at @gpa + result, after
  * seeing that this sum does not wrap.
  */
 u64 vhost_blk_mem_translate(const struct vhost_blk_mem *mem, u64 gpa, u64 len,

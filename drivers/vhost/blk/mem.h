@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Guest memory: where a guest physical address (GPA) lies in the owner's address space
- * (HVA), and copies to and from it.
+ * Guest memory: where a guest physical address (GPA) lies in the owner's
+ * address space (HVA), and copies to and from it.
  */
 #ifndef VHOST_BLK_MEM_H
 #define VHOST_BLK_MEM_H

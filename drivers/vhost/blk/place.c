@@ -42,12 +42,13 @@ static bool vhost_blk_place_allowed(int cpu)
 /**
  * vhost_blk_place_get() - choose a core for a worker of the calling process
  *
- * The core of the dedicated set with the fewest workers; without a dedicated set,
- * of the CPUs that the caller may use. To be given back with
+ * The core of the dedicated set with the fewest workers; without a dedicated
+ * set, of the CPUs that the caller may use. To be given back with
  * vhost_blk_place_put().
  *
  * Context: process.
- * Return: CPU number, or -1 when no CPU qualifies: the worker then runs anywhere.
+ * Return: CPU number, or -1 when no CPU qualifies: the worker then runs
+ * anywhere.
  */
 int vhost_blk_place_get(void)
 {

@@ -13,7 +13,7 @@
 #include <linux/uaccess.h>
 
 /* What an operation returns instead of a status when bios are under way. */
-#define VHOST_BLK_REQ_PENDING	(-1)
+#define VHOST_BLK_REQ_PENDING (-1)
 
 /**
  * struct vhost_blk_op - how one request type is executed
@@ -29,8 +29,8 @@ struct vhost_blk_op {
  * vhost_blk_req_pool_init() - allocate the requests of a queue
  * @vq: the queue, its size set
  *
- * One for each entry of the ring; a driver that keeps to the rules never has more
- * under way.
+ * One for each entry of the ring; a driver that keeps to the rules never has
+ * more under way.
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM.
@@ -79,8 +79,8 @@ static void vhost_blk_req_drop(struct vhost_blk_vq *vq, u16 id)
 }
 
 /*
- * Answers a request: the status byte, then the used entry. The driver sees the entry
- * when the worker publishes the ring.
+ * Answers a request: the status byte, then the used entry. The driver sees the
+ * entry when the worker publishes the ring.
  */
 static void vhost_blk_req_complete(struct vhost_blk_req *req, u8 status)
 {
@@ -117,8 +117,9 @@ static void vhost_blk_req_submit(struct vhost_blk_req *req)
 {
 	struct vhost_blk_vq *vq = req->vq;
 
-	vhost_blk_bio_submit(req, vq->backend->nowait &&
-					  vhost_blk_req_submitted(vq) > 1);
+	bool alone = vhost_blk_req_submitted(vq) == 1;
+
+	vhost_blk_bio_submit(req, vq->backend->nowait && !alone);
 }
 
 static int vhost_blk_req_execute_rw(struct vhost_blk_req *req,
@@ -210,8 +211,8 @@ static void vhost_blk_req_execute(struct vhost_blk_req *req,
  * @vq: the queue; it has a free request and none stalled
  *
  * Context: worker with the owner's mm in use; sleeps.
- * Return: 1 when a chain was taken, 0 when there is none, -EPROTO when the ring is
- * damaged.
+ * Return: 1 when a chain was taken, 0 when there is none, -EPROTO when the ring
+ * is damaged.
  */
 int vhost_blk_req_take(struct vhost_blk_vq *vq)
 {
@@ -286,8 +287,9 @@ void vhost_blk_req_resume(struct vhost_blk_vq *vq)
  * vhost_blk_req_ended() - all bios of a request have ended
  * @req: the request
  *
- * The worker may take the request as soon as it is on the list, find that it was the
- * last, and end; the queue then lives until the RCU grace period is over.
+ * The worker may take the request as soon as it is on the list, find that it
+ * was the last, and end; the queue then lives until the RCU grace period is
+ * over.
  *
  * Context: any, interrupts included.
  */
@@ -317,8 +319,8 @@ static u8 vhost_blk_req_status(blk_status_t result)
  * vhost_blk_req_end() - take a request back from the block layer
  * @req: a request from the queue's completion list
  *
- * It is answered, or put aside for vhost_blk_req_resume() if the device had no tag
- * for it.
+ * It is answered, or put aside for vhost_blk_req_resume() if the device had no
+ * tag for it.
  *
  * Context: worker with the owner's mm in use; sleeps.
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Ordering between this side and the driver. Every pair is a store of one's own
- * index followed by a load of the other's, or a load of the other's index followed by
- * accesses to what the index covers:
+ * index followed by a load of the other's, or a load of the other's index
+ * followed by accesses to what the index covers:
  *
  *   device                               driver
  *   ------                               ------
@@ -247,10 +247,10 @@ static bool vhost_blk_ring_wants_call(const struct vhost_blk_ring *ring,
 {
 	u16 event;
 
-	if (!ring->event_idx)
-		return !(vhost_blk_ring_16(ring,
-					   READ_ONCE(ring->avail->flags)) &
-			 VRING_AVAIL_F_NO_INTERRUPT);
+	if (!ring->event_idx) {
+		event = vhost_blk_ring_16(ring, READ_ONCE(ring->avail->flags));
+		return !(event & VRING_AVAIL_F_NO_INTERRUPT);
+	}
 
 	event = vhost_blk_ring_16(ring,
 				  READ_ONCE(*vhost_blk_ring_used_event(ring)));
@@ -283,8 +283,8 @@ bool vhost_blk_ring_publish(struct vhost_blk_ring *ring)
  * vhost_blk_ring_kicks_off() - ask the driver not to kick
  * @ring: the ring
  *
- * A hint: with EVENT_IDX the old avail_event stays, which the driver passes once
- * in 65536 entries.
+ * A hint: with EVENT_IDX the old avail_event stays, which the driver passes
+ * once in 65536 entries.
  */
 void vhost_blk_ring_kicks_off(struct vhost_blk_ring *ring)
 {

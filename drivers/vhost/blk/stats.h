@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Counters of a queue, from one list. They only grow, and only the worker writes
- * them (kicks: the kick callback, under the eventfd's wait queue lock).
+ * Counters of a queue, from one list. They only grow, and only the worker
+ * writes them (kicks: the kick callback, under the eventfd's wait queue lock).
  */
 #ifndef VHOST_BLK_STATS_H
 #define VHOST_BLK_STATS_H
@@ -9,6 +9,7 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
+/* clang-format off */
 #define VHOST_BLK_STATS(X)						\
 	X(taken)	/* chains taken from the ring */		\
 	X(completed)	/* used entries written */			\
@@ -19,6 +20,7 @@
 	X(kicks)	/* kicks received */				\
 	X(signals)	/* interrupts sent */				\
 	X(suppressed)	/* publications the driver wanted no interrupt for */
+/* clang-format on */
 
 /**
  * struct vhost_blk_stats - one member per entry of VHOST_BLK_STATS()

@@ -20,7 +20,7 @@
 
 static unsigned int vhost_blk_max_pinned_mb = 512;
 module_param_named(max_pinned_mb, vhost_blk_max_pinned_mb, uint, 0644);
-MODULE_PARM_DESC(max_pinned_mb, "Guest memory that the requests in flight of one device may pin, in MiB, shared out among its queues; each may always have one request (default 512)");
+MODULE_PARM_DESC(max_pinned_mb, "MiB of guest memory that requests of a disk may pin");
 
 /**
  * vhost_blk_vq_wake() - bring the worker back from its sleep
@@ -53,8 +53,8 @@ static void vhost_blk_vq_signal(struct eventfd_ctx __rcu **slot)
  * vhost_blk_vq_signal_call() - interrupt the driver
  * @vq: the queue
  *
- * Context: worker. Never from inside a wait queue's callback: the kernel drops an
- * eventfd's signal there.
+ * Context: worker. Never from inside a wait queue's callback: the kernel drops
+ * an eventfd's signal there.
  */
 void vhost_blk_vq_signal_call(struct vhost_blk_vq *vq)
 {
@@ -156,8 +156,8 @@ void vhost_blk_vq_free(struct vhost_blk_vq *vq)
  * eventfds.
  *
  * Context: the device's mutex is held, or the queue is out of reach.
- * Return: 0, -EBADF, or -EINVAL for another kind of file; the old eventfd stays on
- * error.
+ * Return: 0, -EBADF, or -EINVAL for another kind of file; the old eventfd stays
+ * on error.
  */
 int vhost_blk_vq_set_kick(struct vhost_blk_vq *vq, int fd)
 {
@@ -209,8 +209,8 @@ static int vhost_blk_vq_set_eventfd(struct vhost_blk_vq *vq,
  * When this returns the old eventfd is not signalled any more.
  *
  * Context: the device's mutex is held, or the queue is out of reach.
- * Return: 0, -EBADF, or -EINVAL for another kind of file; the old eventfd stays on
- * error.
+ * Return: 0, -EBADF, or -EINVAL for another kind of file; the old eventfd stays
+ * on error.
  */
 int vhost_blk_vq_set_call(struct vhost_blk_vq *vq, int fd)
 {
@@ -329,7 +329,8 @@ static int vhost_blk_vq_start_ring(struct vhost_blk_vq *vq,
 static void vhost_blk_vq_set_start(struct vhost_blk_vq *vq,
 				   const struct vhost_blk_start *start)
 {
-	u64 pages = (u64)READ_ONCE(vhost_blk_max_pinned_mb) << (20 - PAGE_SHIFT);
+	u64 pages = (u64)READ_ONCE(vhost_blk_max_pinned_mb)
+		    << (20 - PAGE_SHIFT);
 
 	vq->mm = start->mm;
 	vq->backend = start->backend;
@@ -354,9 +355,10 @@ static void vhost_blk_vq_set_start(struct vhost_blk_vq *vq,
  * @start: what it shares with the others
  *
  * Context: process of the owner, the device's mutex is held; sleeps.
- * Return: 0; -EFAULT when a ring is not in guest memory or not writable, -EINVAL
- * when the base does not fit the used index, -ENOMEM (also for the limit on
- * locked memory), -EINTR when killed meanwhile. Nothing is held on error.
+ * Return: 0; -EFAULT when a ring is not in guest memory or not writable,
+ * -EINVAL when the base does not fit the used index, -ENOMEM (also for the
+ * limit on locked memory), -EINTR when killed meanwhile. Nothing is held on
+ * error.
  */
 int vhost_blk_vq_prepare(struct vhost_blk_vq *vq,
 			 const struct vhost_blk_start *start)
@@ -413,8 +415,8 @@ void vhost_blk_vq_run(struct vhost_blk_vq *vq)
  * vhost_blk_vq_stop() - end the worker of a queue
  * @vq: a prepared queue, running or not
  *
- * Returns when the last request in flight has been answered. The caller waits for
- * an RCU grace period before vhost_blk_vq_unprepare().
+ * Returns when the last request in flight has been answered. The caller waits
+ * for an RCU grace period before vhost_blk_vq_unprepare().
  *
  * Context: the device's mutex is held; sleeps for I/O.
  */

@@ -4,10 +4,10 @@
  *
  * Who may touch a member:
  *   D  the device's mutex
- *   I  set before the worker runs or while it is parked; constant for the worker
- *   W  the worker alone; others read single words with READ_ONCE()
- *   C  completion and wake-up contexts, interrupts included, without a lock
- *   R  read under RCU, replaced under D
+ *   I  set before the worker runs or while it is parked; constant for the
+ * worker W  the worker alone; others read single words with READ_ONCE() C
+ * completion and wake-up contexts, interrupts included, without a lock R  read
+ * under RCU, replaced under D
  */
 #ifndef VHOST_BLK_VQ_H
 #define VHOST_BLK_VQ_H
@@ -37,7 +37,7 @@ struct vhost_blk_req;
  * @str: NUL padded, without NUL when full
  */
 struct vhost_blk_serial {
-	spinlock_t lock;
+	spinlock_t lock; /* of @str */
 	char str[VHOST_BLK_SERIAL_LEN];
 };
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Run, poll, arm, recheck, sleep. While the worker is awake the driver is asked
- * not to kick. Out of work it polls for its window, then asks for kicks, looks once
- * more and sleeps.
+ * not to kick. Out of work it polls for its window, then asks for kicks, looks
+ * once more and sleeps.
  *
- * Three parties wake it: the kick eventfd, the end of a request, and the control
- * path (stop, park). Each first leaves its message and then looks at
+ * Three parties wake it: the kick eventfd, the end of a request, and the
+ * control path (stop, park). Each first leaves its message and then looks at
  * vq->sleeping; the worker first sets vq->sleeping and then looks for messages,
  * with a full barrier between on both sides, so one of the two sees the other.
  */
@@ -22,11 +22,11 @@
 #include <linux/sched/mm.h>
 
 /* Chains taken before the completions among them are published. */
-#define VHOST_BLK_PASS_BUDGET	64
+#define VHOST_BLK_PASS_BUDGET 64
 
 static unsigned int vhost_blk_poll_us = 50;
 module_param_named(poll_us, vhost_blk_poll_us, uint, 0644);
-MODULE_PARM_DESC(poll_us, "How long a worker without work polls before it sleeps, in microseconds; 0: not at all (default 50)");
+MODULE_PARM_DESC(poll_us, "microseconds a worker polls before it sleeps");
 
 /* Takes ended requests back; true when there were any. */
 static bool vhost_blk_worker_reap(struct vhost_blk_vq *vq)

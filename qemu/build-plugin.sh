@@ -43,6 +43,23 @@ running_package() {
 	"$binary" -version | sed -n '1s/.*(\(.*\))$/\1/p'
 }
 
+has_source() {
+	grep -qxF -- "$1" <<< "$(source_versions)"
+}
+
+# get_source VERSION DIR: that version and no other, its headers must fit.
+get_source() {
+	[[ ! -e $2/.unpacked ]] || return 0
+	if ! has_source "$1"; then
+		update_index
+	fi
+	if ! has_source "$1" || ! fetch_source "$1" "$2"; then
+		die "Debian's archive does not have the source of the installed" \
+		    "QEMU, $1, (any more). Install a QEMU whose source it has:" \
+		    "$(source_versions | tr '\n' ' ')"
+	fi
+}
+
 prepare_headers() {
 	local src=$1 build=$2
 
@@ -132,7 +149,7 @@ main() {
 	src=$cache_dir/src/${source_version#*:}
 	build=$cache_dir/plugin/${source_version#*:}
 
-	fetch_source "$source_version" "$src"
+	get_source "$source_version" "$src"
 	[[ $(< "$src/VERSION") == "$(running_version)" ]] ||
 		die "source is $(< "$src/VERSION"), $binary is" \
 		    "$(running_version): reinstall $package"

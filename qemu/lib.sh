@@ -31,8 +31,7 @@ quietly() {
 }
 
 # Runs a program of apt with an index of our own, so that neither /etc/apt nor
-# the machine's lists change: the machine's Debian archives, as sources and
-# with the backports of the release.
+# the machine's lists change.
 private_apt() {
 	local dir=$cache_dir/apt tool=$1
 	shift
@@ -49,15 +48,19 @@ debian_archives() {
 		'Created-By: Packages' | sort -u
 }
 
+# The sources of the releases that have a QEMU we build, from the archives that
+# this machine uses for its own release, and the backports of the latter.
 write_source_list() {
-	local codename key uri suite component main=""
+	local codename key uri suite component other main=""
 
 	# shellcheck source=/dev/null
 	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 	key="signed-by=/usr/share/keyrings/debian-archive-keyring.gpg"
 	while read -r uri suite component; do
 		[[ $suite == "$codename"* && $component == main ]] || continue
-		echo "deb-src [$key] $uri $suite main"
+		for other in "$codename" bookworm trixie; do
+			echo "deb-src [$key] $uri $other${suite#"$codename"} main"
+		done
 		[[ $suite != "$codename" ]] || main=$uri
 	done < <(debian_archives)
 	[[ -n $main ]] || return 0
@@ -77,42 +80,26 @@ update_index() {
 	quietly "$dir/update.log" private_apt apt-get update
 }
 
-# source_versions: all versions of QEMU's source that the archives list.
+# source_versions: all versions of QEMU's source in the index, newest first.
 source_versions() {
 	private_apt apt-cache showsrc qemu 2> /dev/null |
-		sed -n 's/^Version: //p' | sort -u
-}
-
-# download_source VERSION DIR: the files of that source package.
-download_source() {
-	mkdir -p "$2"
-	say "fetching the source of qemu $1"
-	if ! (cd "$2" && private_apt apt-get source --download-only \
-			"qemu=$1") > "$2/download.log" 2>&1; then
-		tail -n 5 "$2/download.log" >&2
-		return 1
-	fi
+		sed -n 's/^Version: //p' | sort -u | sort -rV
 }
 
 # fetch_source VERSION DIR: unpack Debian's source of exactly that version
-# into DIR, once.
+# into DIR, once. Fails if the archive lists it but no longer has it.
 fetch_source() {
 	local version=$1 dir=$2 download=$cache_dir/download
 
 	[[ ! -e $dir/.unpacked ]] || return 0
-	if ! source_versions | grep -qxF -- "$version"; then
-		update_index
+	say "fetching the source of qemu $version"
+	mkdir -p "$download" "$(dirname "$dir")"
+	if ! (cd "$download" && private_apt apt-get source --download-only \
+			"qemu=$version") > "$download/download.log" 2>&1; then
+		grep '^E:' "$download/download.log" >&2 || true
+		return 1
 	fi
-	if ! source_versions | grep -qxF -- "$version"; then
-		say "known: $(source_versions | tr '\n' ' ')"
-		die "the source of qemu $version is not in Debian's archive" \
-		    "(any more): install the QEMU that is, or" \
-		    "build one with qemu/build.sh"
-	fi
-	download_source "$version" "$download" ||
-		die "the source of qemu $version is listed but cannot be fetched"
 	rm -rf "$dir"
-	mkdir -p "$(dirname "$dir")"
 	quietly "$download/unpack.log" dpkg-source --no-check -x \
 		"$download/qemu_${version#*:}.dsc" "$dir"
 	touch "$dir/.unpacked"

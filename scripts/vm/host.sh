@@ -19,9 +19,16 @@ lab_log() {
 	echo "lab: $*" > /dev/kmsg
 }
 
+# Process 1 must not end, and no program can be started any more once the
+# devices are being shut down.
 power_off() {
+	local never
+
+	exec {never}<> <(:)
 	echo o > /proc/sysrq-trigger
-	sleep 60
+	while :; do
+		read -r -t 60 -u "$never"
+	done
 }
 
 trap power_off EXIT

@@ -126,6 +126,8 @@ prepare_kernel() {
 	*)
 		lab_die "unknown kernel '$opt_kernel'" ;;
 	esac
+	image=$kernel/vmlinux
+	[[ -z ${NOPVH:-} ]] || image=$kernel/bzImage
 	version=$(cd "$kernel/lib/modules" && echo *)
 	if [[ -e $opt_module ]]; then
 		opt_module=$(realpath "$opt_module")
@@ -201,7 +203,7 @@ prepare_qemu() {
 	# shellcheck disable=SC2054 # these commas are QEMU's
 	qemu=(qemu-system-x86_64 -nodefaults -no-user-config -display none
 	      -machine q35 -no-reboot -m "$opt_mem"
-	      -kernel "$kernel/bzImage" -initrd "$l1_initramfs"
+	      -kernel "$image" -initrd "$l1_initramfs"
 	      -fsdev "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"
 	      -device virtio-9p-pci,fsdev=host,mount_tag=host
 	      -device virtio-serial-pci,ioeventfd=off)

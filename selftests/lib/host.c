@@ -181,7 +181,7 @@ static void workers(void (*fn)(const char *pid, void *arg), void *arg)
 		if (!f)
 			continue;
 		if (fgets(comm, sizeof(comm), f) &&
-		    (!strncmp(comm, "vhost-blk", 9) ||
+		    (!strncmp(comm, "vblk-", 5) ||
 		     !strncmp(comm, "vhost_blk", 9)))
 			fn(e->d_name, arg);
 		fclose(f);

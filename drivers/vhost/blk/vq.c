@@ -20,7 +20,7 @@
 
 static unsigned int vhost_blk_max_pinned_mb = 512;
 module_param_named(max_pinned_mb, vhost_blk_max_pinned_mb, uint, 0644);
-MODULE_PARM_DESC(max_pinned_mb, "MiB of guest memory that requests of a disk may pin");
+MODULE_PARM_DESC(max_pinned_mb, "MiB that the requests of a disk may pin");
 
 /**
  * vhost_blk_vq_wake() - bring the worker back from its sleep

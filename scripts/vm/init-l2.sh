@@ -45,6 +45,7 @@ find_port() {
 # run LIMIT: runs /run/agent/command with all that it starts in a session of
 # its own, so that all of it can be killed when the time is up.
 run() {
+	rm -f /run/agent/late
 	setsid sh /run/agent/command </dev/null \
 		>/run/agent/out 2>/run/agent/err 3>&- &
 	pid=$!
@@ -54,6 +55,7 @@ run() {
 		trap 'kill $sleeper; exit' TERM
 		wait $sleeper
 		echo "guest: killed after $1 s" >>/run/agent/err
+		: > /run/agent/late
 		kill -9 -- -$pid
 	) </dev/null >/dev/null 2>&1 3>&- &
 	killer=$!
@@ -61,6 +63,7 @@ run() {
 	status=$?
 	kill $killer 2>/dev/null
 	wait $killer
+	[ ! -e /run/agent/late ] || status=124
 	return $status
 }
 

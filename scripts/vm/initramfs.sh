@@ -33,7 +33,7 @@ module_files() {
 			--show-depends "$name" 2>/dev/null ||
 			[[ $must == optional ]] ||
 			lab_die "kernel $version has no module $name"
-	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+	done | awk '$1 == "insmod" { print $2 }'
 }
 
 libraries_of() {
@@ -73,11 +73,14 @@ main() {
 
 	case $which in
 	l1)
-		mapfile -t files < <(module_files must "${modules_l1[@]}") ;;
-	l2)
 		mapfile -t files < <(
+			module_files must "${modules_l1[@]}" |
+			awk '!seen[$0]++') ;;
+	l2)
+		mapfile -t files < <({
 			module_files must "${modules_l2[@]}"
-			module_files optional "${optional_l2[@]}") ;;
+			module_files optional "${optional_l2[@]}"
+		} | awk '!seen[$0]++') ;;
 	*)
 		lab_die "unknown initramfs '$which'" ;;
 	esac

@@ -26,3 +26,40 @@ lab_lock() {
 	exec {fd}>"$lab_cache/.lock-$1"
 	flock -w 600 "$fd" || lab_die "someone else holds $lab_cache/.lock-$1"
 }
+
+# lab_image DIR: prints the file to boot of the kernel in DIR: the one in its
+# bzImage, unpacked, if it has the entry point for that.
+lab_image() {
+	local image=$1/vmlinux-boot
+
+	if [[ ! $image -nt $1/bzImage ]]; then
+		lab_lock image
+		"$lab_dir/extract-vmlinux.sh" "$1/bzImage" "$image.new" || return
+		# The note: sizes 4 and 8, type 18 (entry point), owner Xen.
+		if ! LC_ALL=C grep -qaP \
+			'\x04\0\0\0\x08\0\0\0\x12\0\0\0Xen\0' "$image.new"; then
+			ln -sf bzImage "$image.new"
+		fi
+		mv "$image.new" "$image"
+		touch -h "$image"
+	fi
+	echo "$image"
+}
+
+# lab_splats LOG [ALLOWED]: prints the lines of a console log that tell of a
+# broken kernel, but for those that match ALLOWED; fails if there is none.
+lab_splats() {
+	local stamp='^(\[[^]]*\] ?)*'
+	local what='(BUG: |WARNING: |Oops|Kernel panic|general protection'
+	what+='|kernel BUG at|kernel tried to|Unable to handle|Internal error'
+	what+='|INFO: task .* blocked for more|INFO: rcu|rcu: INFO'
+	what+='|watchdog: BUG|KASAN|UBSAN|KCSAN|kmemleak: [0-9]+'
+	what+='|refcount_t:|list_(add|del) corruption|DMA-API: )'
+
+	grep -aE "$stamp$what" "$1" |
+		if [[ -n ${2:-} ]]; then
+			grep -avE "$2"
+		else
+			cat
+		fi
+}

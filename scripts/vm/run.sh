@@ -62,6 +62,10 @@ command=()
 job=""
 kernel=""
 version=""
+image=""
+guest_image=""
+guest_initramfs=""
+l1_initramfs=""
 qemu=()
 qemu_pid=""
 
@@ -112,28 +116,40 @@ cleanup() {
 	exit "$status"
 }
 
+# vermagic_of MODULE: the kernel version a module was built for.
+vermagic_of() {
+	modinfo -F vermagic "$1" | cut -d ' ' -f 1
+}
+
 prepare_kernel() {
+	local stock module
+
+	stock=$("$lab_dir/kernel.sh")
 	case $opt_kernel in
 	stock)
-		kernel=$("$lab_dir/kernel.sh")
-		: "${opt_module:=$lab_root/drivers/vhost/blk/vhost_blk.ko}"
-		;;
+		kernel=$stock
+		module=$lab_root/drivers/vhost/blk/vhost_blk.ko ;;
 	debug)
 		kernel=$("$lab_dir/debug-kernel.sh" --print-dir) ||
-			lab_die "no debug kernel: scripts/vm/debug-kernel.sh"
-		: "${opt_module:=$kernel/vhost_blk.ko}"
-		;;
+			lab_die "no debug kernel: run scripts/vm/debug-kernel.sh"
+		module=$kernel/vhost_blk.ko ;;
 	*)
 		lab_die "unknown kernel '$opt_kernel'" ;;
 	esac
-	image=$kernel/vmlinux
-	[[ -z ${NOPVH:-} ]] || image=$kernel/bzImage
 	version=$(cd "$kernel/lib/modules" && echo *)
-	if [[ -e $opt_module ]]; then
-		opt_module=$(realpath "$opt_module")
-		[[ $(modinfo -F vermagic "$opt_module") == "$version "* ]] ||
-			lab_say "warning: $opt_module is not for $version:" \
-				"build with KDIR=/lib/modules/$version/build"
+	image=$(lab_image "$kernel")
+	l1_initramfs=$("$lab_dir/initramfs.sh" l1 "$kernel" "$version")
+	# Guests run the stock kernel, whatever runs below them.
+	guest_image=$(lab_image "$stock")
+	guest_initramfs=$("$lab_dir/initramfs.sh" l2 "$stock" \
+		"$(basename "$stock")")
+
+	opt_module=$(realpath -m "${opt_module:-$module}")
+	if [[ -e $opt_module &&
+	      $(vermagic_of "$opt_module") != "$version" ]]; then
+		lab_say "warning: $opt_module is for" \
+			"$(vermagic_of "$opt_module"), not for $version:" \
+			"build with KDIR=/lib/modules/$version/build"
 	fi
 }
 
@@ -155,9 +171,9 @@ prepare_job() {
 			lab_limit "$opt_timeout" lab_term "${TERM:-linux}" \
 			lab_rows "$rows" lab_cols "$cols"
 		printf 'export %s=%q\n' VHOST_BLK_KO "$opt_module" \
-			LAB_KERNEL_IMAGE "$kernel/bzImage" \
-			LAB_KERNEL "$opt_kernel" \
-			LAB_GUEST_INITRAMFS "$l2_initramfs" \
+			LAB_KERNEL "$opt_kernel" LAB_ACCEL "$opt_accel" \
+			LAB_GUEST_KERNEL "$guest_image" \
+			LAB_GUEST_INITRAMFS "$guest_initramfs" \
 			VHOST_BLK_CACHE "$lab_cache"
 	} > "$job/job.env"
 	if ((${#command[@]})); then
@@ -265,21 +281,6 @@ run_qemu() {
 	return "$status"
 }
 
-# Lines of the console that tell of a broken kernel.
-splats() {
-	local stamp='^(\[[^]]*\] ?)*'
-	local what='(BUG: |WARNING: |Oops|Kernel panic|general protection'
-	what+='|kernel BUG at|INFO: task .* blocked|unreferenced object'
-	what+='|watchdog: BUG|KASAN|UBSAN|INFO: rcu|rcu: INFO|refcount_t:)'
-
-	grep -aE "$stamp$what" "$job/console.log" |
-		if [[ -n $opt_allow ]]; then
-			grep -avE "$opt_allow"
-		else
-			cat
-		fi
-}
-
 keep_log() {
 	local kept
 
@@ -306,7 +307,7 @@ verdict() {
 		lab_say "the machine ended without its token"
 		status=125
 	fi
-	if found=$(splats); then
+	if found=$(lab_splats "$job/console.log" "$opt_allow"); then
 		lab_say "the kernel complained:"
 		head -n 5 <<<"$found" >&2
 		((status)) || status=125
@@ -322,8 +323,6 @@ main() {
 	parse "$@"
 	"$lab_root/scripts/deps.sh" lab >&2
 	prepare_kernel
-	l1_initramfs=$("$lab_dir/initramfs.sh" l1 "$kernel" "$version")
-	l2_initramfs=$("$lab_dir/initramfs.sh" l2 "$kernel" "$version")
 	prepare_job
 	prepare_qemu
 	if ((${#command[@]})); then

@@ -1,0 +1,377 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Library for scripts that run in the lab's host (L1, see run.sh): starts and
+# drives guests (L2) under KVM.
+#
+#   . scripts/vm/guest.sh
+#   guest_start one -drive if=none,id=d,file=/dev/nullb0,format=raw \
+#		-device virtio-blk-pci,drive=d
+#   guest_wait_boot one
+#   guest_run one 'mkfs.ext4 -q /dev/vda && mount /dev/vda /mnt'
+#   guest_qmp one '{"execute":"query-status"}'
+#   guest_stop one
+#
+# A guest is Debian's kernel with everything in its initramfs: busybox, fio,
+# e2fsprogs. Commands reach it over virtio-serial and never touch its disks.
+# What belongs to a guest lies in $GUEST_DIR/NAME: console.log, qemu.log (what
+# QEMU said), qemu.pid, qmp.sock (free for other users of QMP), events.
+#
+# Every function returns 0 if all went well. guest_run returns the command's
+# status, or 124 (time limit), 125 (the guest is gone), 126 (it rebooted).
+#
+# Read from the environment, at every use:
+GUEST_DIR=${GUEST_DIR:-/run/guest}	# state of the guests
+: "${GUEST_CPUS:=2}"			# vCPUs
+: "${GUEST_MEM:=512M}"			# memory
+: "${GUEST_MEM_SHARED:=}"		# not empty: memfd, for vhost-user
+: "${GUEST_MACHINE:=q35}"		# QEMU machine type
+: "${GUEST_CPU:=host}"			# QEMU CPU model
+: "${GUEST_APPEND:=}"			# added to the kernel command line
+: "${GUEST_KERNEL:=${LAB_GUEST_KERNEL:-}}"
+: "${GUEST_INITRAMFS:=${LAB_GUEST_INITRAMFS:-}}"
+: "${GUEST_TIMEOUT:=120}"		# seconds for guest_run
+: "${GUEST_BOOT_TIMEOUT:=180}"		# seconds for guest_wait_boot
+: "${GUEST_QEMU:=/usr/bin/qemu-system-x86_64}"
+# Loaded whenever an argument names vhost-blk-pci; set it to nothing for a QEMU
+# that has the device built in.
+GUEST_PLUGIN=${GUEST_PLUGIN-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." &&
+	pwd)/qemu/build/vhost-blk-pci.so}
+
+guest_say() {
+	echo "guest: $*" >&2
+}
+
+# Waits a moment without starting a program.
+guest_nap() {
+	local never
+
+	exec {never}<> <(:)
+	read -r -t "${1:-0.1}" -u "$never" || true
+	exec {never}>&-
+}
+
+guest_pid() {
+	local pid
+
+	read -r pid 2>/dev/null < "$GUEST_DIR/$1/qemu.pid" && echo "$pid"
+}
+
+# guest_alive NAME: is its QEMU running?
+guest_alive() {
+	local pid
+
+	pid=$(guest_pid "$1") && [[ ! -e $GUEST_DIR/$1/status ]] &&
+		kill -0 "$pid" 2>/dev/null
+}
+
+# guest_wait_exit NAME [SECONDS]: waits for QEMU to end; returns its status,
+# or 124 if it did not end in time.
+guest_wait_exit() {
+	local end=$((SECONDS + ${2:-60})) status
+
+	while [[ ! -s $GUEST_DIR/$1/status ]]; do
+		((SECONDS < end)) || return 124
+		guest_nap
+	done
+	read -r status < "$GUEST_DIR/$1/status"
+	return "$status"
+}
+
+guest_load_kvm() {
+	[[ ! -c /dev/kvm ]] || return 0
+	modprobe kvm_amd 2>/dev/null || modprobe kvm_intel 2>/dev/null
+	[[ -c /dev/kvm ]] || { guest_say "no /dev/kvm in L1"; return 1; }
+}
+
+# guest_launch NAME ARGS...: common part of the starters.
+guest_launch() {
+	local name=$1 dir=$GUEST_DIR/$1 tries
+	local -a qemu
+	shift
+
+	if guest_alive "$name"; then
+		guest_say "$name runs already"
+		return 1
+	fi
+	guest_load_kvm || return
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	mkfifo "$dir"/{agent,qmp}.{in,out}
+	: > "$dir/events"
+
+	# shellcheck disable=SC2054 # these commas are QEMU's
+	qemu=("$GUEST_QEMU" -nodefaults -no-user-config -display none
+	      -machine "$GUEST_MACHINE,graphics=off" -accel kvm
+	      -cpu "$GUEST_CPU" -smp "$GUEST_CPUS" -m "$GUEST_MEM"
+	      -chardev "pipe,id=qmp,path=$dir/qmp"
+	      -mon chardev=qmp,mode=control
+	      -qmp "unix:$dir/qmp.sock,server=on,wait=off"
+	      -chardev "file,id=console,path=$dir/console.log,append=on"
+	      -serial chardev:console)
+	if [[ -n $GUEST_MEM_SHARED ]]; then
+		qemu+=(-object "memory-backend-memfd,id=ram,size=$GUEST_MEM,share=on"
+		       -machine memory-backend=ram)
+	fi
+	if [[ -n $GUEST_PLUGIN && " $* " == *vhost-blk-pci* &&
+	      " $* " != *" -plugin "* ]]; then
+		qemu+=(-plugin "$GUEST_PLUGIN")
+	fi
+	qemu+=("$@")
+	printf '%q ' "${qemu[@]}" > "$dir/command"
+	(
+		trap - EXIT INT TERM
+		"${qemu[@]}" </dev/null &
+		echo $! > "$dir/qemu.pid"
+		status=0
+		wait $! || status=$?
+		echo "$status" > "$dir/status"
+	) >"$dir/qemu.log" 2>&1 &
+	disown
+
+	# The monitor answers once all devices are there.
+	for ((tries = 0; tries < 600; tries++)); do
+		if [[ -s $dir/status ]]; then
+			guest_say "QEMU of $name ended:"
+			cat "$dir/qemu.log" >&2
+			return 1
+		fi
+		[[ ! -S $dir/qmp.sock ]] || break
+		guest_nap
+	done
+	guest_qmp "$name" '{"execute":"qmp_capabilities"}' >/dev/null
+}
+
+# guest_start NAME [QEMU ARGS...]: starts a Linux guest in the background.
+guest_start() {
+	local name=$1 append
+	shift
+
+	append="console=ttyS0 loglevel=5 panic=-1 mitigations=off"
+	append+=" no_timer_check random.trust_cpu=on audit=0 apparmor=0"
+	append+=" cryptomgr.notests $GUEST_APPEND"
+	# shellcheck disable=SC2054
+	guest_launch "$name" \
+		-kernel "$GUEST_KERNEL" -initrd "$GUEST_INITRAMFS" \
+		-append "$append" -device virtio-serial-pci,id=lab-serial \
+		-chardev "pipe,id=agent,path=$GUEST_DIR/$name/agent" \
+		-device virtserialport,bus=lab-serial.0,chardev=agent,name=lab.agent \
+		"$@"
+}
+
+# guest_start_raw NAME [QEMU ARGS...]: no kernel given: SeaBIOS boots from the
+# disks, its messages and what the guest sends to COM1 are in console.log.
+guest_start_raw() {
+	guest_launch "$@"
+}
+
+# guest_qmp NAME JSON [SECONDS]: prints QEMU's answer; 1 if it is an error.
+# Events that arrive are kept for guest_wait_event.
+guest_qmp() {
+	local dir=$GUEST_DIR/$1 line in out lock end id
+	local status=124
+
+	end=$((SECONDS + ${3:-60}))
+	id=lab-$BASHPID-$RANDOM
+	exec {lock}>"$dir/qmp.lock"
+	flock "$lock"
+	exec {in}<>"$dir/qmp.in" {out}<>"$dir/qmp.out"
+	echo "{\"id\":\"$id\",${2#*\{}" >&"$in"
+	while ((SECONDS < end)); do
+		line=""
+		if ! read -r -t 2 -u "$out" line; then
+			guest_alive "$1" && continue
+			status=125
+			break
+		fi
+		case $line in
+		*"\"$id\""*)
+			echo "$line"
+			status=0
+			[[ $line != *'"error": {'* ]] || status=1
+			break ;;
+		*'"event":'*)
+			echo "$line" >> "$dir/events" ;;
+		esac
+	done
+	exec {in}>&- {out}>&- {lock}>&-
+	((status < 124)) || guest_say "$1: no answer to $2"
+	return "$status"
+}
+
+# guest_wait_event NAME EVENT [SECONDS] [PATTERN]: waits for an event that was
+# not waited for before and whose line holds PATTERN; prints it.
+guest_wait_event() {
+	local dir=$GUEST_DIR/$1 end=$((SECONDS + ${3:-60})) line rest found
+
+	while :; do
+		guest_qmp "$1" '{"execute":"query-name"}' >/dev/null || return
+		rest="" found=""
+		while read -r line; do
+			if [[ -z $found && $line == *"\"event\": \"$2\""* &&
+			      $line == *"${4:-}"* ]]; then
+				found=$line
+			else
+				rest+=$line$'\n'
+			fi
+		done < "$dir/events"
+		if [[ -n $found ]]; then
+			printf %s "$rest" > "$dir/events"
+			echo "$found"
+			return 0
+		fi
+		if ((SECONDS >= end)); then
+			guest_say "$1: no event $2"
+			return 124
+		fi
+		guest_nap 0.3
+	done
+}
+
+# guest_wait_boot NAME [SECONDS]: waits until the guest has booted, or booted
+# again since the last call.
+guest_wait_boot() {
+	local dir=$GUEST_DIR/$1 end line out
+	local status=124
+
+	end=$((SECONDS + ${2:-$GUEST_BOOT_TIMEOUT}))
+	exec {out}<>"$dir/agent.out"
+	while ((SECONDS < end)); do
+		line=""
+		if read -r -t 2 -u "$out" line; then
+			[[ $line == "READY "* ]] || continue
+			echo "${line#READY }" >> "$dir/boots"
+			status=0
+			break
+		fi
+		if ! guest_alive "$1"; then
+			status=125
+			break
+		fi
+	done
+	exec {out}>&-
+	if ((status)); then
+		guest_say "$1 did not boot, the end of its console:"
+		tail -n 20 "$dir/console.log" "$dir/qemu.log" >&2
+	fi
+	return "$status"
+}
+
+# guest_run NAME COMMAND [SECONDS]: runs a shell command in the guest.
+guest_run() {
+	local dir=$GUEST_DIR/$1 limit=${3:-$GUEST_TIMEOUT}
+	local lock in out end line id done_status out_bytes err_bytes
+	local status=124
+
+	id=$BASHPID.$RANDOM$RANDOM
+	exec {lock}>"$dir/agent.lock"
+	flock "$lock"
+	exec {in}<>"$dir/agent.in" {out}<>"$dir/agent.out"
+	echo "$id $limit $(base64 -w 0 <<<"$2")" >&"$in"
+	end=$((SECONDS + limit + 20))
+	while ((SECONDS < end)); do
+		line=""
+		if ! read -r -t 2 -u "$out" line; then
+			guest_alive "$1" && continue
+			status=125
+			break
+		fi
+		case $line in
+		"DONE $id "*)
+			read -r done_status out_bytes err_bytes \
+				<<<"${line#"DONE $id "}"
+			if timeout 60 head -c "$out_bytes" <&"$out" &&
+			   timeout 60 head -c "$err_bytes" <&"$out" >&2; then
+				status=$done_status
+			fi
+			break ;;
+		"READY "*)
+			echo "${line#READY }" >> "$dir/boots"
+			# The first boot, if nobody waited for it.
+			[[ $(wc -l < "$dir/boots") -gt 1 ]] || continue
+			guest_say "$1 rebooted during: $2"
+			status=126
+			break ;;
+		esac
+	done
+	exec {in}>&- {out}>&- {lock}>&-
+	case $status in
+	124) guest_say "$1: time limit reached by: $2" ;;
+	125) guest_say "$1 is gone, during: $2" ;;
+	esac
+	return "$status"
+}
+
+# guest_spawn NAME TAG COMMAND: starts a command in the guest and returns.
+guest_spawn() {
+	local file=/run/spawn.$2
+
+	guest_run "$1" "rm -f $file.status
+cat > $file.sh <<'END-OF-SPAWN'
+$3
+END-OF-SPAWN
+(sh $file.sh >$file.out 2>&1; echo \$? >$file.tmp
+mv $file.tmp $file.status) </dev/null >/dev/null 2>&1 &"
+}
+
+# guest_join NAME TAG [SECONDS]: waits for a spawned command, prints what it
+# wrote and returns its status.
+guest_join() {
+	local file=/run/spawn.$2 limit=${3:-$GUEST_TIMEOUT}
+
+	guest_run "$1" "i=0; while [ ! -e $file.status ]; do
+	sleep 0.2; i=\$((i+1)); [ \$i -lt $((limit * 5)) ] || exit 124; done
+cat $file.out; exit \$(cat $file.status)" "$limit"
+}
+
+# guest_put NAME FILE PATH: copies a file of L1 into the guest (mode kept as
+# far as "may be executed" goes). Meant for small ones.
+guest_put() {
+	local mode=644
+
+	[[ ! -x $2 ]] || mode=755
+	guest_run "$1" "base64 -d > $3 <<'END-OF-FILE' && chmod $mode $3
+$(base64 "$2")
+END-OF-FILE"
+}
+
+# guest_reboot NAME: reboots the guest's kernel and waits until it is back.
+guest_reboot() {
+	guest_run "$1" "sync; (sleep 0.3; reboot -f) </dev/null >/dev/null 2>&1 &" ||
+		return
+	guest_wait_boot "$1"
+}
+
+# guest_stop NAME: ends QEMU the ordered way.
+guest_stop() {
+	guest_alive "$1" || return 0
+	guest_qmp "$1" '{"execute":"quit"}' 30 >/dev/null || true
+	guest_wait_exit "$1" 30 && return
+	guest_say "QEMU of $1 did not end in order (status $?)"
+	cat "$GUEST_DIR/$1/qemu.log" >&2
+	guest_kill "$1"
+	return 1
+}
+
+# guest_kill NAME: kill -9, as when QEMU crashes.
+guest_kill() {
+	local pid
+
+	pid=$(guest_pid "$1") || return 0
+	kill -9 "$pid" 2>/dev/null || true
+	guest_wait_exit "$1" 60 || [[ $? -ne 124 ]] || {
+		guest_say "QEMU of $1 (pid $pid) survives kill -9"
+		return 1
+	}
+}
+
+# guest_kill_all: ends whatever still runs; for exit traps.
+guest_kill_all() {
+	local dir
+
+	for dir in "$GUEST_DIR"/*/; do
+		[[ -d $dir ]] || continue
+		guest_alive "$(basename "$dir")" || continue
+		guest_kill "$(basename "$dir")"
+	done
+}

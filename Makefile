@@ -73,12 +73,12 @@ build-deps:
 		scripts/deps.sh build
 
 modules: build-deps
-	@[ $(origin KDIR) != file ] || [ "$(KDIR)" -ef "$(headers)" ] || \
+	@[ "$(origin KDIR)" != file ] || [ "$(KDIR)" -ef "$(headers)" ] || \
 		echo "  no headers in $(headers): building for $(release)"
-	@$(kbuild) modules
+	+@$(kbuild) modules
 
 install: modules
-	$(kbuild) modules_install INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" \
+	+$(kbuild) modules_install INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" \
 		INSTALL_MOD_DIR="$(INSTALL_MOD_DIR)" CONFIG_MODULE_SIG_ALL=
 	@$(depmod)
 
@@ -140,7 +140,7 @@ lint: build-deps
 	@$(run) scripts/ci/lint.sh
 
 clean:
-	@[ ! -e "$(KDIR)/Makefile" ] || $(kbuild) clean
+	+@[ ! -e "$(KDIR)/Makefile" ] || $(kbuild) clean
 	@$(MAKE) -C selftests clean
 	rm -rf qemu/build
 

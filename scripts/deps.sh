@@ -28,7 +28,8 @@ group_packages() {
 	qemu-src)
 		echo dpkg-dev patch xz-utils ;;
 	lint)
-		echo shellcheck codespell sparse clang-format ;;
+		echo shellcheck codespell sparse clang-format perl python3 \
+		     python3-docutils gcc g++ libc6-dev ;;
 	selftests)
 		echo gcc libc6-dev make libaio-dev liburing-dev e2fsprogs fio \
 		     dmsetup nvme-cli util-linux jq ;;

@@ -2,7 +2,7 @@
 /*
  * Loads the device into a QEMU that was built without it: -plugin FILE
  *
- * QEMU's plugin interface is meant for instrumentation; all that is used of it is
+ * QEMU's plugin interface is meant for instrumentation; what is used of it is
  * that QEMU opens the file before it creates devices. The device itself uses
  * QEMU's internal structures, whose layout is that of one build: any other is
  * refused.
@@ -16,11 +16,11 @@
 #include "qemu/qemu-plugin.h"
 #include "hw/virtio/vhost-blk-compat.h"
 
-#define STR(x)  #x
+#define STR(x) #x
 #define XSTR(x) STR(x)
+#define DOTTED(a, b, c) XSTR(a) "." XSTR(b) "." XSTR(c)
 #define BUILT_VERSION \
-    XSTR(QEMU_VERSION_MAJOR) "." XSTR(QEMU_VERSION_MINOR) "." \
-    XSTR(QEMU_VERSION_MICRO)
+    DOTTED(QEMU_VERSION_MAJOR, QEMU_VERSION_MINOR, QEMU_VERSION_MICRO)
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
@@ -28,9 +28,10 @@ static bool fits;
 
 static void refuse(const char *running)
 {
-    fprintf(stderr, "vhost-blk-pci.so: built for qemu-system-%s %s (%s), this "
-            "is %s: rebuild it (make qemu-plugin)\n", PLUGIN_TARGET,
-            BUILT_VERSION, PLUGIN_PACKAGE, running);
+    fprintf(stderr,
+            "vhost-blk-pci.so: built for qemu-system-%s %s (%s), this "
+            "is %s: rebuild it (make qemu-plugin)\n",
+            PLUGIN_TARGET, BUILT_VERSION, PLUGIN_PACKAGE, running);
 }
 
 /*
@@ -49,9 +50,9 @@ static void __attribute__((constructor)) check_binary(void)
         return;
     }
     info = query(NULL);
-    version = g_strdup_printf("%" PRId64 ".%" PRId64 ".%" PRId64,
-                              info->qemu->major, info->qemu->minor,
-                              info->qemu->micro);
+    version =
+        g_strdup_printf("%" PRId64 ".%" PRId64 ".%" PRId64, info->qemu->major,
+                        info->qemu->minor, info->qemu->micro);
     fits = !strcmp(version, BUILT_VERSION) &&
            !strcmp(info->package, PLUGIN_PACKAGE);
     if (!fits) {

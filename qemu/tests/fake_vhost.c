@@ -96,14 +96,30 @@ int fdatasync(int fd)
 static int disk_ioctl(unsigned long cmd, void *arg)
 {
     switch (cmd) {
-    case BLKGETSIZE64: *(uint64_t *)arg = 16 << 20; return 0;
-    case BLKSSZGET:    *(int *)arg = 512; return 0;
-    case BLKPBSZGET:   *(unsigned int *)arg = 4096; return 0;
-    case BLKALIGNOFF:  *(int *)arg = 0; return 0;
-    case BLKIOMIN:     *(unsigned int *)arg = 4096; return 0;
-    case BLKIOOPT:     *(unsigned int *)arg = 65536; return 0;
-    case BLKROGET:     *(int *)arg = getenv("FAKE_RO") != NULL; return 0;
-    case BLKGETZONESZ: *(uint32_t *)arg = getenv("FAKE_ZONED") ? 8 : 0; return 0;
+    case BLKGETSIZE64:
+        *(uint64_t *)arg = 16 << 20;
+        return 0;
+    case BLKSSZGET:
+        *(int *)arg = 512;
+        return 0;
+    case BLKPBSZGET:
+        *(unsigned int *)arg = 4096;
+        return 0;
+    case BLKALIGNOFF:
+        *(int *)arg = 0;
+        return 0;
+    case BLKIOMIN:
+        *(unsigned int *)arg = 4096;
+        return 0;
+    case BLKIOOPT:
+        *(unsigned int *)arg = 65536;
+        return 0;
+    case BLKROGET:
+        *(int *)arg = getenv("FAKE_RO") != NULL;
+        return 0;
+    case BLKGETZONESZ:
+        *(uint32_t *)arg = getenv("FAKE_ZONED") ? 8 : 0;
+        return 0;
     }
     errno = ENOTTY;
     return -1;

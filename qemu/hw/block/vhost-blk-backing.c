@@ -18,14 +18,18 @@
 
 /*
  * The bytes that QEMU's file driver locks (block/file-posix.c): a read lock on
- * PERM_BASE + n says "I use permission n", on SHARED_BASE + n "nobody else may".
+ * PERM_BASE + n says "I use permission n", on SHARED_BASE + n "others may
+ * not".
  */
-#define LOCK_PERM_BASE   100
+#define LOCK_PERM_BASE 100
 #define LOCK_SHARED_BASE 200
-#define LOCK_BITS        4
+#define LOCK_BITS 4
 
 static const char *const lock_names[LOCK_BITS] = {
-    "consistent read", "write", "write unchanged", "resize",
+    "consistent read",
+    "write",
+    "write unchanged",
+    "resize",
 };
 
 static bool lock_bytes(VHostBlkBacking *b, uint64_t perm, int base,
@@ -39,8 +43,9 @@ static bool lock_bytes(VHostBlkBacking *b, uint64_t perm, int base,
         }
         ret = qemu_lock_fd(b->fd, base + i, 1, false);
         if (ret < 0) {
-            error_setg_errno(errp, -ret, "vhost-blk: cannot lock byte %d of "
-                             "'%s'", base + i, b->name);
+            error_setg_errno(errp, -ret,
+                             "vhost-blk: cannot lock byte %d of '%s'", base + i,
+                             b->name);
             return false;
         }
     }
@@ -57,8 +62,10 @@ static bool lock_test(VHostBlkBacking *b, uint64_t perm, int base,
             continue;
         }
         if (qemu_lock_fd_test(b->fd, base + i, 1, true) < 0) {
-            error_setg(errp, "vhost-blk: '%s' is in use by another process, "
-                       "which %s \"%s\"", b->name, what, lock_names[i]);
+            error_setg(errp,
+                       "vhost-blk: '%s' is in use by another process, which "
+                       "%s \"%s\"",
+                       b->name, what, lock_names[i]);
             return false;
         }
     }
@@ -68,7 +75,7 @@ static bool lock_test(VHostBlkBacking *b, uint64_t perm, int base,
 /*
  * The permissions of a virtio-blk device without share-rw=on: other readers are
  * welcome, other writers are not, and nobody reads while we write. The locks
- * belong to the open file, which the kernel keeps until its last request is done.
+ * belong to the open file, which the kernel keeps until its last request.
  */
 static bool lock_backing(VHostBlkBacking *b, bool read_only, Error **errp)
 {
@@ -117,7 +124,7 @@ static int restrict_to_reading(int fd, Error **errp)
 
     if (ro < 0) {
         error_prepend(errp, "vhost-blk: read-only=on needs a file descriptor "
-                      "that is open for reading only: ");
+                            "that is open for reading only: ");
     }
     close(fd);
     return ro;
@@ -143,8 +150,10 @@ static int open_fd(const char *name, bool read_only, Error **errp)
         return mode == O_RDONLY ? fd : restrict_to_reading(fd, errp);
     }
     if (mode != O_RDWR) {
-        error_setg(errp, "vhost-blk: fd '%s' is not open for reading and "
-                   "writing: use another one or add read-only=on", name);
+        error_setg(errp,
+                   "vhost-blk: fd '%s' is not open for reading and "
+                   "writing: use another one or add read-only=on",
+                   name);
         close(fd);
         return -1;
     }
@@ -161,13 +170,17 @@ static bool check_block_device(VHostBlkBacking *b, Error **errp)
         return false;
     }
     if (!S_ISBLK(st.st_mode)) {
-        error_setg(errp, "vhost-blk: '%s' is not a block device (losetup makes "
-                   "one of an image file)", b->name);
+        error_setg(errp,
+                   "vhost-blk: '%s' is not a block device (losetup makes "
+                   "one of an image file)",
+                   b->name);
         return false;
     }
     if (ioctl(b->fd, BLKGETZONESZ, &zone_sectors) == 0 && zone_sectors) {
-        error_setg(errp, "vhost-blk: '%s' is a zoned block device, which is "
-                   "not supported", b->name);
+        error_setg(errp,
+                   "vhost-blk: '%s' is a zoned block device, which is "
+                   "not supported",
+                   b->name);
         return false;
     }
     return true;
@@ -178,8 +191,9 @@ static bool check_writable(VHostBlkBacking *b, bool read_only, Error **errp)
     int ro = 0;
 
     if (!read_only && ioctl(b->fd, BLKROGET, &ro) == 0 && ro) {
-        error_setg(errp, "vhost-blk: '%s' is a read-only device: add "
-                   "read-only=on", b->name);
+        error_setg(errp,
+                   "vhost-blk: '%s' is a read-only device: add read-only=on",
+                   b->name);
         return false;
     }
     return true;
@@ -197,15 +211,15 @@ bool vhost_blk_backing_update(VHostBlkBacking *b, Error **errp)
         ioctl(b->fd, BLKALIGNOFF, &offset) < 0 ||
         ioctl(b->fd, BLKIOMIN, &io_min) < 0 ||
         ioctl(b->fd, BLKIOOPT, &io_opt) < 0) {
-        error_setg_errno(errp, errno, "vhost-blk: cannot read the limits of "
-                         "'%s'", b->name);
+        error_setg_errno(errp, errno,
+                         "vhost-blk: cannot read the limits of '%s'", b->name);
         return false;
     }
     if (!size) {
         error_setg(errp, "vhost-blk: '%s' has no capacity", b->name);
         return false;
     }
-    b->limits = (VHostBlkLimits) {
+    b->limits = (VHostBlkLimits){
         .size = size,
         .logical_block = logical,
         .physical_block = physical,
@@ -234,8 +248,7 @@ bool vhost_blk_backing_open(VHostBlk *s, Error **errp)
         return false;
     }
     b->name = s->path ? g_strdup(s->path) : g_strdup_printf("fd %s", s->fd);
-    if (check_block_device(b, errp) &&
-        check_writable(b, s->read_only, errp) &&
+    if (check_block_device(b, errp) && check_writable(b, s->read_only, errp) &&
         lock_backing(b, s->read_only, errp) &&
         vhost_blk_backing_update(b, errp)) {
         return true;

@@ -3,8 +3,8 @@
  * vhost-blk: a virtio block device whose requests are served by the host kernel
  *
  * QEMU sets the device up, answers configuration reads and passes interrupts
- * that cannot be delivered by irqfd. Once the guest's driver is ready, the rings
- * belong to /dev/vhost-blk until the device is stopped.
+ * that cannot be delivered by irqfd. From the moment the guest's driver is
+ * ready until the device is stopped, the rings belong to /dev/vhost-blk.
  */
 #include "qemu/osdep.h"
 
@@ -24,10 +24,10 @@
 #include "standard-headers/linux/virtio_blk.h"
 #include "standard-headers/linux/virtio_ids.h"
 
-#define SECTOR_SIZE   512
-#define QUEUE_MIN     4
+#define SECTOR_SIZE 512
+#define QUEUE_MIN 4
 #define SEG_MAX_LIMIT 256
-#define SEG_ALIGN     4096
+#define SEG_ALIGN 4096
 
 /* Every bit that the guest must not see unless the kernel offers it. */
 static const int feature_bits[] = {
@@ -52,13 +52,11 @@ static const int feature_bits[] = {
 #ifdef VIRTIO_F_IN_ORDER
     VIRTIO_F_IN_ORDER,
 #endif
-    VIRTIO_F_ORDER_PLATFORM,
-    VIRTIO_F_SR_IOV,
 #ifdef VIRTIO_F_NOTIFICATION_DATA
     VIRTIO_F_NOTIFICATION_DATA,
 #endif
     VIRTIO_F_RING_RESET,
-    VHOST_INVALID_FEATURE_BIT
+    VHOST_INVALID_FEATURE_BIT,
 };
 
 /* ---- configuration space ---- */
@@ -241,7 +239,7 @@ static void vhost_blk_broken_bh(void *opaque)
 
     if (vdev->broken) {
         virtio_error(vdev, "vhost-blk: stopped until the guest resets the "
-                     "device");
+                           "device");
     }
 }
 
@@ -322,16 +320,18 @@ static void vhost_blk_reset(VirtIODevice *vdev)
 
 /* ---- events ---- */
 
-/* The kernel gave up on a ring, which it does only when the guest damaged it. */
+/* The kernel gave up on a ring: that happens only if the guest damaged it. */
 static void vhost_blk_queue_error(EventNotifier *n)
 {
-    struct vhost_virtqueue *vq = container_of(n, struct vhost_virtqueue,
-                                              error_notifier);
+    struct vhost_virtqueue *vq =
+        container_of(n, struct vhost_virtqueue, error_notifier);
     VHostBlk *s = container_of(vq->dev, VHostBlk, hdev);
 
     if (event_notifier_test_and_clear(n) && s->running) {
-        virtio_error(VIRTIO_DEVICE(s), "vhost-blk: queue %td is damaged: "
-                     "stopped until the guest resets the device", vq - s->vqs);
+        virtio_error(VIRTIO_DEVICE(s),
+                     "vhost-blk: queue %td is damaged: "
+                     "stopped until the guest resets the device",
+                     vq - s->vqs);
         vhost_blk_stop(s);
     }
 }
@@ -369,8 +369,10 @@ static bool check_properties(VHostBlk *s, Error **errp)
     }
     if (s->queue_size < QUEUE_MIN || s->queue_size > VHOST_BLK_MAX_DESC ||
         !is_power_of_2(s->queue_size)) {
-        error_setg(errp, "vhost-blk: queue-size must be a power of two from "
-                   "%d to %d", QUEUE_MIN, VHOST_BLK_MAX_DESC);
+        error_setg(errp,
+                   "vhost-blk: queue-size must be a power of two from "
+                   "%d to %d",
+                   QUEUE_MIN, VHOST_BLK_MAX_DESC);
         return false;
     }
     if (s->serial && strlen(s->serial) > VHOST_BLK_SERIAL_LEN) {
@@ -395,7 +397,7 @@ static int open_vhostdev(VHostBlk *s, Error **errp)
     case ENODEV:
     case ENXIO:
         error_prepend(errp, "vhost-blk: the host kernel has no vhost-blk, try "
-                      "modprobe vhost_blk: ");
+                            "modprobe vhost_blk: ");
         break;
     case EACCES:
     case EPERM:
@@ -436,7 +438,8 @@ static bool set_serial(VHostBlk *s, Error **errp)
         memcpy(serial, s->serial, strlen(s->serial));
     }
     if (ioctl(vhostfd, VHOST_BLK_SET_SERIAL, serial) < 0) {
-        error_setg_errno(errp, errno, "vhost-blk: this vhost device is not "
+        error_setg_errno(errp, errno,
+                         "vhost-blk: this vhost device is not "
                          "vhost-blk, it takes no serial");
         return false;
     }
@@ -541,8 +544,8 @@ static void vhost_blk_instance_init(Object *obj)
     VHostBlk *s = VHOST_BLK(obj);
 
     s->backing.fd = -1;
-    device_add_bootindex_property(obj, &s->bootindex, "bootindex",
-                                  "/disk@0,0", DEVICE(obj));
+    device_add_bootindex_property(obj, &s->bootindex, "bootindex", "/disk@0,0",
+                                  DEVICE(obj));
 }
 
 /* ---- migration and type ---- */
@@ -555,19 +558,22 @@ static int vhost_blk_pre_save(void *opaque)
     return 0;
 }
 
+static const VMStateField vmstate_fields[] = {
+    VMSTATE_VIRTIO_DEVICE,
+    VMSTATE_END_OF_LIST(),
+};
+
 /*
- * The state is complete once the kernel is stopped. Moving a running guest needs
- * dirty logging; vhost_dev_init() blocks migration until the kernel offers it.
+ * The state is complete once the kernel is stopped. Moving a running guest
+ * needs dirty logging: as long as the kernel does not offer it,
+ * vhost_dev_init() blocks migration.
  */
 static const VMStateDescription vmstate_vhost_blk = {
     .name = "vhost-blk",
     .version_id = 1,
     .minimum_version_id = 1,
     .pre_save = vhost_blk_pre_save,
-    .fields = (VMStateField[]) {
-        VMSTATE_VIRTIO_DEVICE,
-        VMSTATE_END_OF_LIST()
-    },
+    .fields = vmstate_fields,
 };
 
 static VHOST_BLK_PROPERTY vhost_blk_properties[] = {

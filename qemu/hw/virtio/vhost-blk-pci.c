@@ -32,8 +32,8 @@ static void vhost_blk_pci_realize(VirtIOPCIProxy *vpci_dev, Error **errp)
     VHostBlk *s = &VHOST_BLK_PCI(vpci_dev)->vdev;
 
     if (s->num_queues == VHOST_BLK_AUTO_NUM_QUEUES) {
-        s->num_queues = MIN(virtio_pci_optimal_num_queues(0),
-                            VHOST_BLK_MAX_QUEUES);
+        s->num_queues =
+            MIN(virtio_pci_optimal_num_queues(0), VHOST_BLK_MAX_QUEUES);
     }
     if (vpci_dev->nvectors == DEV_NVECTORS_UNSPECIFIED) {
         vpci_dev->nvectors = s->num_queues + 1;

@@ -77,6 +77,7 @@ int vhost_blk_ring_start(struct vhost_blk_ring *ring, u16 base)
 	ring->avail_idx = base;
 	ring->used_idx = used_idx;
 	ring->used_next = used_idx;
+	ring->call_idx = used_idx;
 	ring->kicks_off = true;
 	vhost_blk_ring_kicks_on(ring);
 	return 0;
@@ -241,12 +242,39 @@ void vhost_blk_ring_push(struct vhost_blk_ring *ring, u16 id, u32 len)
 	ring->used_next++;
 }
 
-/* Would the driver like to hear of the step of used->idx from @old to @new? */
-static bool vhost_blk_ring_wants_call(const struct vhost_blk_ring *ring,
-				      u16 old, u16 new)
+/**
+ * vhost_blk_ring_publish() - show the driver all entries pushed so far
+ * @ring: the ring
+ *
+ * Return: how many entries there were.
+ */
+unsigned int vhost_blk_ring_publish(struct vhost_blk_ring *ring)
+{
+	u16 nr = ring->used_next - ring->used_idx;
+
+	if (!nr)
+		return 0;
+
+	/* The entries first, then the index that covers them (B). */
+	ring->used_idx = ring->used_next;
+	smp_store_release(&ring->used->idx,
+			  vhost_blk_ring_to16(ring, ring->used_idx));
+	return nr;
+}
+
+/**
+ * vhost_blk_ring_wants_call() - does the driver ask to be interrupted?
+ * @ring: the ring
+ *
+ * Return: true when it does for an entry published since
+ * vhost_blk_ring_called().
+ */
+bool vhost_blk_ring_wants_call(const struct vhost_blk_ring *ring)
 {
 	u16 event;
 
+	/* The used index first, then the look at what is asked for (C). */
+	smp_mb();
 	if (!ring->event_idx) {
 		event = vhost_blk_ring_16(ring, READ_ONCE(ring->avail->flags));
 		return !(event & VRING_AVAIL_F_NO_INTERRUPT);
@@ -254,29 +282,16 @@ static bool vhost_blk_ring_wants_call(const struct vhost_blk_ring *ring,
 
 	event = vhost_blk_ring_16(ring,
 				  READ_ONCE(*vhost_blk_ring_used_event(ring)));
-	return vring_need_event(event, new, old);
+	return vring_need_event(event, ring->used_idx, ring->call_idx);
 }
 
 /**
- * vhost_blk_ring_publish() - show the driver all entries pushed so far
+ * vhost_blk_ring_called() - the driver has been interrupted, or did not want it
  * @ring: the ring
- *
- * Return: true when the driver asked to be interrupted for one of them.
  */
-bool vhost_blk_ring_publish(struct vhost_blk_ring *ring)
+void vhost_blk_ring_called(struct vhost_blk_ring *ring)
 {
-	u16 old = ring->used_idx;
-	u16 new = ring->used_next;
-
-	if (old == new)
-		return false;
-
-	/* The entries first, then the index that covers them (B). */
-	smp_store_release(&ring->used->idx, vhost_blk_ring_to16(ring, new));
-	ring->used_idx = new;
-	/* The index first, then the look at what the driver asks for (C). */
-	smp_mb();
-	return vhost_blk_ring_wants_call(ring, old, new);
+	ring->call_idx = ring->used_idx;
 }
 
 /**

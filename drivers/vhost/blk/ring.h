@@ -54,6 +54,7 @@ struct vhost_blk_chain {
  * @avail_idx: last validated copy of the driver's index
  * @used_next: index of the next used entry to write
  * @used_idx: index the driver has been shown
+ * @call_idx: index up to which an interrupt was sent or not wanted
  * @kicks_off: the driver has been told not to kick
  *
  * Everything the guest shares is read once, by READ_ONCE(), into the private
@@ -73,6 +74,7 @@ struct vhost_blk_ring {
 	u16 avail_idx;
 	u16 used_next;
 	u16 used_idx;
+	u16 call_idx;
 	bool kicks_off;
 };
 
@@ -115,7 +117,9 @@ int vhost_blk_ring_pop(struct vhost_blk_ring *ring,
 		       struct vhost_blk_chain *chain);
 bool vhost_blk_ring_empty(const struct vhost_blk_ring *ring);
 void vhost_blk_ring_push(struct vhost_blk_ring *ring, u16 id, u32 len);
-bool vhost_blk_ring_publish(struct vhost_blk_ring *ring);
+unsigned int vhost_blk_ring_publish(struct vhost_blk_ring *ring);
+bool vhost_blk_ring_wants_call(const struct vhost_blk_ring *ring);
+void vhost_blk_ring_called(struct vhost_blk_ring *ring);
 void vhost_blk_ring_kicks_off(struct vhost_blk_ring *ring);
 bool vhost_blk_ring_kicks_on(struct vhost_blk_ring *ring);
 

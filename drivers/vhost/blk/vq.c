@@ -175,7 +175,7 @@ int vhost_blk_vq_set_kick(struct vhost_blk_vq *vq, int fd)
 	vq->kick.file = file;
 	if (vhost_blk_vq_running(vq)) {
 		vhost_blk_kick_listen(vq);
-		wake_up_process(vq->worker);
+		vhost_blk_vq_wake(vq);
 	}
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include "hold.h"
 #include "map.h"
 #include "ring.h"
 #include "stats.h"
@@ -119,6 +120,7 @@ struct vhost_blk_vq {
 	unsigned int pinned;
 	bool room;
 	bool broken;
+	struct vhost_blk_hold hold;
 	struct vhost_blk_stats stats;
 
 	/* C: */

@@ -24,9 +24,16 @@
 /* Chains taken before the completions among them are published. */
 #define VHOST_BLK_PASS_BUDGET 64
 
+/* Bounds the interrupt delay, whatever hold_us says. */
+#define VHOST_BLK_MAX_HOLD_US 10000U
+
 static unsigned int vhost_blk_poll_us = 50;
 module_param_named(poll_us, vhost_blk_poll_us, uint, 0644);
 MODULE_PARM_DESC(poll_us, "microseconds a worker polls before it sleeps");
+
+static unsigned int vhost_blk_hold_us = 200;
+module_param_named(hold_us, vhost_blk_hold_us, uint, 0644);
+MODULE_PARM_DESC(hold_us, "microseconds an interrupt may wait for company");
 
 /* Takes ended requests back; true when there were any. */
 static bool vhost_blk_worker_reap(struct vhost_blk_vq *vq)
@@ -43,14 +50,32 @@ static bool vhost_blk_worker_reap(struct vhost_blk_vq *vq)
 	return true;
 }
 
-static void vhost_blk_worker_publish(struct vhost_blk_vq *vq)
+/* Sends the interrupt that is held, unless the driver has seen it all by now. */
+static void vhost_blk_worker_release(struct vhost_blk_vq *vq)
 {
-	if (vq->ring.used_next == vq->ring.used_idx)
+	if (!vq->hold.held)
 		return;
-	if (vhost_blk_ring_publish(&vq->ring))
+	vhost_blk_hold_release(&vq->hold);
+	if (vhost_blk_ring_wants_call(&vq->ring))
 		vhost_blk_vq_signal_call(vq);
 	else
 		vhost_blk_stat_inc(&vq->stats, suppressed);
+	vhost_blk_ring_called(&vq->ring);
+}
+
+/* Shows the driver what has been completed; the interrupt may be held back. */
+static void vhost_blk_worker_publish(struct vhost_blk_vq *vq)
+{
+	unsigned int nr = vhost_blk_ring_publish(&vq->ring);
+
+	if (!nr)
+		return;
+	if (!vq->hold.held && !vhost_blk_ring_wants_call(&vq->ring)) {
+		vhost_blk_stat_inc(&vq->stats, suppressed);
+		vhost_blk_ring_called(&vq->ring);
+		return;
+	}
+	vhost_blk_hold_add(&vq->hold, nr, ktime_get_ns());
 }
 
 /* May the worker take a further chain? */
@@ -66,22 +91,21 @@ static void vhost_blk_worker_break(struct vhost_blk_vq *vq)
 	vhost_blk_vq_signal_err(vq);
 }
 
-/* Takes chains up to the budget; true when there were any. */
-static bool vhost_blk_worker_take(struct vhost_blk_vq *vq)
+/* Takes chains up to the budget; returns how many. */
+static unsigned int vhost_blk_worker_take(struct vhost_blk_vq *vq)
 {
-	unsigned int budget = VHOST_BLK_PASS_BUDGET;
-	bool any = false;
+	unsigned int nr = 0;
 	int ret;
 
-	while (budget-- && vhost_blk_worker_may_take(vq)) {
+	while (nr < VHOST_BLK_PASS_BUDGET && vhost_blk_worker_may_take(vq)) {
 		ret = vhost_blk_req_take(vq);
 		if (ret < 0)
 			vhost_blk_worker_break(vq);
 		if (ret <= 0)
 			break;
-		any = true;
+		nr++;
 	}
-	return any;
+	return nr;
 }
 
 /*
@@ -91,18 +115,22 @@ static bool vhost_blk_worker_take(struct vhost_blk_vq *vq)
 static bool vhost_blk_worker_pass(struct vhost_blk_vq *vq)
 {
 	struct blk_plug plug;
+	unsigned int nr;
 	bool any;
 
 	any = vhost_blk_worker_reap(vq);
 	blk_start_plug(&plug);
 	vhost_blk_req_resume(vq);
-	if (vhost_blk_worker_take(vq))
-		any = true;
+	nr = vhost_blk_worker_take(vq);
 	blk_finish_plug(&plug);
+	if (nr)
+		vhost_blk_hold_arrived(&vq->hold, nr, ktime_get_ns());
 	if (vhost_blk_worker_reap(vq))
 		any = true;
 	vhost_blk_worker_publish(vq);
-	return any;
+	if (vq->hold.held && vhost_blk_hold_over(&vq->hold, ktime_get_ns()))
+		vhost_blk_worker_release(vq);
+	return any || nr;
 }
 
 /* Is there anything to do? For the eyes of the worker only. */
@@ -114,23 +142,36 @@ static bool vhost_blk_worker_has_work(const struct vhost_blk_vq *vq)
 	       kthread_should_stop() || kthread_should_park();
 }
 
-/* Looks for work until the window is over; true when some came. */
-static bool vhost_blk_worker_poll(struct vhost_blk_vq *vq)
+static u64 vhost_blk_worker_window(const struct vhost_blk_vq *vq)
 {
 	int us = READ_ONCE(vq->poll_us);
-	u64 window = (us < 0 ? READ_ONCE(vhost_blk_poll_us) : us) *
-		     (u64)NSEC_PER_USEC;
-	u64 start;
 
-	if (!window || vq->broken)
-		return false;
+	if (vq->broken)
+		return 0;
+	return (us < 0 ? READ_ONCE(vhost_blk_poll_us) : us) *
+	       (u64)NSEC_PER_USEC;
+}
 
-	start = ktime_get_ns();
-	do {
+/*
+ * Looks for work until the window is over; true when some came. As long as an
+ * interrupt is held the window does not end.
+ */
+static bool vhost_blk_worker_poll(struct vhost_blk_vq *vq)
+{
+	u64 window = vhost_blk_worker_window(vq);
+	u64 start = ktime_get_ns(), now = start;
+
+	while (vq->hold.held || now - start < window) {
 		if (vhost_blk_worker_has_work(vq))
 			return true;
+		if (need_resched())
+			break;
 		cpu_relax();
-	} while (!need_resched() && ktime_get_ns() - start < window);
+		now = ktime_get_ns();
+		if (vq->hold.held && vhost_blk_hold_over(&vq->hold, now))
+			vhost_blk_worker_release(vq);
+	}
+	vhost_blk_worker_release(vq);
 	return false;
 }
 
@@ -159,9 +200,11 @@ static void vhost_blk_worker_drain(struct vhost_blk_vq *vq)
 	WRITE_ONCE(vq->stopping, true);
 	vhost_blk_worker_pass(vq);
 	while (vq->in_flight) {
-		if (!vhost_blk_worker_pass(vq))
-			vhost_blk_worker_sleep(vq, vhost_blk_worker_has_ended);
+		vhost_blk_worker_release(vq);
+		vhost_blk_worker_sleep(vq, vhost_blk_worker_has_ended);
+		vhost_blk_worker_pass(vq);
 	}
+	vhost_blk_worker_release(vq);
 }
 
 static void vhost_blk_worker_park(struct vhost_blk_vq *vq)
@@ -179,6 +222,9 @@ static int vhost_blk_worker_fn(void *data)
 	if (vq->cpu >= 0)
 		set_cpus_allowed_ptr(current, cpumask_of(vq->cpu));
 	kthread_use_mm(vq->mm);
+	vhost_blk_hold_init(&vq->hold, min(READ_ONCE(vhost_blk_hold_us),
+					   VHOST_BLK_MAX_HOLD_US) *
+					       NSEC_PER_USEC);
 	while (!kthread_should_stop()) {
 		if (kthread_should_park()) {
 			vhost_blk_worker_park(vq);

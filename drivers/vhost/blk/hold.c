@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * For a guest an interrupt is the dearest step of a request. A driver that keeps
+ * one request under way wants each at once: it has nothing else to do. One that
+ * submits many is better served with one interrupt for all that it submits in a
+ * go, sent when the last of them is done.
+ *
+ * From outside the two look alike as long as each completion is followed by an
+ * interrupt at once. So now and then one is held back on purpose. If the driver
+ * goes on submitting meanwhile, it was not waiting: what it submitted becomes the
+ * target, and from then on an interrupt is sent as soon as that many completions
+ * are there. If they do not come, the driver is waiting for what is held; the
+ * interrupt goes out and the target shrinks. How long "do not come" is, is
+ * measured too: a few times the usual distance between two arrivals.
+ *
+ * Completions that merely come one after the other, from a disk slower than the
+ * driver, are no reason to wait: only arrivals raise the target.
+ */
+#include "hold.h"
+
+/* Interrupts between two tries to raise the target, when they succeed or fail. */
+#define VHOST_BLK_HOLD_INTERVAL_MIN 8
+#define VHOST_BLK_HOLD_INTERVAL_MAX 1024
+
+/* Never more completions than this for one interrupt. */
+#define VHOST_BLK_HOLD_TARGET_MAX 128U
+
+/* An arrival is late when it takes this many times the usual gap. */
+#define VHOST_BLK_HOLD_PATIENCE 4
+
+/* No completion waits longer than this many times the longest gap. */
+#define VHOST_BLK_HOLD_TOTAL 4
+
+/**
+ * vhost_blk_hold_init() - start without holding anything
+ * @hold: the state
+ * @max_ns: longest wait for the next arrival, 0 to never hold
+ */
+void vhost_blk_hold_init(struct vhost_blk_hold *hold, u32 max_ns)
+{
+	hold->max_ns = max_ns;
+	hold->since = 0;
+	hold->last = 0;
+	hold->gap_ns = max_ns;
+	hold->held = 0;
+	hold->arrived = 0;
+	hold->target = 1;
+	hold->interval = VHOST_BLK_HOLD_INTERVAL_MIN;
+	hold->countdown = hold->interval;
+	hold->probing = false;
+}
+
+/**
+ * vhost_blk_hold_arrived() - the driver has made chains available
+ * @hold: the state
+ * @nr: how many, not 0
+ * @now: time in ns
+ */
+void vhost_blk_hold_arrived(struct vhost_blk_hold *hold, unsigned int nr,
+			    u64 now)
+{
+	/* A gap tells something only while the driver is not waiting for us. */
+	if (hold->held) {
+		u64 since = max(hold->last, hold->since);
+		u64 gap = min_t(u64, now - since, hold->max_ns);
+
+		hold->gap_ns = (hold->gap_ns * 7ULL + gap) / 8;
+		hold->arrived += nr;
+	}
+	hold->last = now;
+}
+
+/**
+ * vhost_blk_hold_add() - completions have been published
+ * @hold: the state
+ * @nr: how many
+ * @now: time in ns
+ */
+void vhost_blk_hold_add(struct vhost_blk_hold *hold, unsigned int nr, u64 now)
+{
+	if (!hold->held)
+		hold->since = now;
+	hold->held += nr;
+}
+
+/**
+ * vhost_blk_hold_over() - is it time for the interrupt?
+ * @hold: the state, with something held
+ * @now: time in ns
+ *
+ * Return: true when the target is reached, the next arrival is late, or the oldest
+ * completion has waited long enough.
+ */
+bool vhost_blk_hold_over(const struct vhost_blk_hold *hold, u64 now)
+{
+	u64 patience = hold->max_ns;
+
+	if (!hold->max_ns || hold->held >= VHOST_BLK_HOLD_TARGET_MAX)
+		return true;
+	if (!hold->probing) {
+		if (hold->held >= hold->target)
+			return true;
+		patience = min_t(u64, patience,
+				 (u64)hold->gap_ns * VHOST_BLK_HOLD_PATIENCE);
+	}
+	return now - max(hold->last, hold->since) > patience ||
+	       now - hold->since > (u64)hold->max_ns * VHOST_BLK_HOLD_TOTAL;
+}
+
+/**
+ * vhost_blk_hold_release() - the interrupt goes out: learn from it
+ * @hold: the state, with something held
+ */
+void vhost_blk_hold_release(struct vhost_blk_hold *hold)
+{
+	unsigned int worth = min(hold->held, hold->arrived + 1);
+
+	if (hold->probing) {
+		hold->interval = worth > hold->target ?
+					 VHOST_BLK_HOLD_INTERVAL_MIN :
+					 min(hold->interval * 2,
+					     VHOST_BLK_HOLD_INTERVAL_MAX);
+		hold->countdown = hold->interval;
+		hold->probing = false;
+		hold->target = min(worth, VHOST_BLK_HOLD_TARGET_MAX);
+	} else {
+		if (hold->held < hold->target)
+			hold->target = worth;
+		if (!--hold->countdown)
+			hold->probing = true;
+	}
+	hold->held = 0;
+	hold->arrived = 0;
+}

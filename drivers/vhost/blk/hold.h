@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Interrupt moderation: when to hold a wanted interrupt back, in the hope of
+ * sending one for several completions. Algorithm only, no clock of its own.
+ */
+#ifndef VHOST_BLK_HOLD_H
+#define VHOST_BLK_HOLD_H
+
+#include "core_internal.h"
+
+/**
+ * struct vhost_blk_hold - moderation state of a queue
+ * @max_ns: longest wait for the next arrival; 0 switches holding off
+ * @since: when the oldest completion was held, in ns
+ * @last: when the last chain arrived, in ns
+ * @gap_ns: running mean of the time between two arrivals
+ * @held: completions that the driver has not been interrupted for
+ * @arrived: chains that arrived since the oldest of them
+ * @target: completions that one interrupt is sent for; 1 sends each at once
+ * @countdown: interrupts until the target is tried to be raised
+ * @interval: what @countdown starts from
+ * @probing: this time the target is no limit
+ */
+struct vhost_blk_hold {
+	u32 max_ns;
+	u64 since;
+	u64 last;
+	u32 gap_ns;
+	unsigned int held;
+	unsigned int arrived;
+	u16 target;
+	u16 countdown;
+	u16 interval;
+	bool probing;
+};
+
+void vhost_blk_hold_init(struct vhost_blk_hold *hold, u32 max_ns);
+void vhost_blk_hold_arrived(struct vhost_blk_hold *hold, unsigned int nr,
+			    u64 now);
+void vhost_blk_hold_add(struct vhost_blk_hold *hold, unsigned int nr, u64 now);
+bool vhost_blk_hold_over(const struct vhost_blk_hold *hold, u64 now);
+void vhost_blk_hold_release(struct vhost_blk_hold *hold);
+
+#endif /* VHOST_BLK_HOLD_H */

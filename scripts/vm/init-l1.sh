@@ -7,7 +7,6 @@
 # possible happens here, because programs start quickly here and slowly there.
 
 export PATH=/bin
-/bin/busybox --install -s /bin
 
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -29,9 +28,9 @@ try_mount() {
 	mount -t "$1" ${4:+-o "$4"} "$2" "$3" || warn "cannot mount $3"
 }
 
-while read -r module; do
-	insmod "/modules/$module" || fail "cannot load $module"
-done < /modules/order
+read -r modules < /modules
+# shellcheck disable=SC2086 # a list
+modprobe -a $modules || fail "cannot load $modules"
 
 mkdir -p /lower /upper /new
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,cache=loose,ro \

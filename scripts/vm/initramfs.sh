@@ -7,17 +7,24 @@
 #   scripts/vm/initramfs.sh l1|l2 KERNELDIR VERSION
 
 set -euo pipefail
-# shellcheck source=scripts/vm/lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# What each machine needs before it can reach anything else.
+# What each machine loads when it starts; what these depend on comes along.
 modules_l1=(virtio_pci virtio_console 9pnet_virtio 9p overlay configfs)
-modules_l2=(virtio_pci virtio_console virtio_blk virtio_scsi sd_mod ext4)
-# Modules an ext4 or a SCSI disk may want that no dependency names.
-optional_l2=(crc32c_generic crc32c_intel crc32_pclmul crct10dif_pclmul
-	     crct10dif_generic sr_mod)
-programs_l2=(/usr/bin/fio /sbin/mke2fs /sbin/e2fsck /sbin/tune2fs
+modules_l2=(virtio_pci virtio_console virtio_blk)
+# What the guest loads when it meets such a disk or file system.
+more_l2=(virtio_scsi sd_mod ext4 crc32c_generic)
+# Good to have where the kernel has it.
+optional_l2=(crc32c_intel)
+programs_l2=(/sbin/mke2fs /sbin/e2fsck /sbin/tune2fs
 	     /sbin/resize2fs /sbin/dumpe2fs)
+
+# Where lean_fio puts a fio that starts without the libraries of remote storage
+# (80 MB, and half a second of linking in an emulated machine).
+fio=$lab_cache/bin/fio
+fio_drops=(libgfapi.so.0 libnbd.so.0 libibverbs.so.1 librdmacm.so.1
+	   librados.so.2 librbd.so.1 libpmemblk.so.1 libpmem.so.1)
 
 which=$1 kernel=$2 version=$3
 
@@ -42,29 +49,65 @@ libraries_of() {
 		$1 ~ /^\// && $1 !~ /:$/ { print $1 }' | sort -u
 }
 
+# add_modules DIR FILE...: in a tree of their own, so that modprobe finds them.
 add_modules() {
-	local dir=$1 file
+	local dir=$1 file name
 	shift
 
-	mkdir -p "$dir/modules"
+	mkdir -p "$dir/lib/modules/$version"
 	for file in "$@"; do
+		name=$dir/lib/modules/$version/$(basename "$file")
 		case $file in
-		*.xz) xz -dc "$file" > "$dir/modules/$(basename "$file" .xz)" ;;
-		*) cp "$file" "$dir/modules/" ;;
+		*.xz) xz -dc "$file" > "${name%.xz}" ;;
+		*) cp "$file" "$name" ;;
 		esac
-		basename "$file" .xz
-	done > "$dir/modules/order"
+	done
+	cp "$kernel/lib/modules/$version"/modules.{builtin*,order} \
+		"$dir/lib/modules/$version/"
+	depmod -b "$dir" "$version"
+	rm -f "$dir/lib/modules/$version"/*.bin \
+		"$dir/lib/modules/$version"/modules.builtin*
+}
+
+# Busybox under all its names.
+add_busybox() {
+	local dir=$1 name
+
+	cp /usr/bin/busybox "$dir/bin/busybox"
+	for name in $(busybox --list); do
+		[[ $name == busybox ]] || ln -s busybox "$dir/bin/$name"
+	done
+	ln -s ../bin/busybox "$dir/sbin/modprobe"
+}
+
+lean_fio() {
+	[[ ! $fio -nt /usr/bin/fio ]] || return 0
+	mkdir -p "${fio%/*}"
+	if "$lab_dir/lean-elf.pl" program /usr/bin/fio "$fio.new" \
+			"${fio_drops[@]}" &&
+	   "$fio.new" --name=try --ioengine=null --size=64k --minimal \
+			>/dev/null &&
+	   "$fio.new" --enghelp=libaio >/dev/null; then
+		mv "$fio.new" "$fio"
+	else
+		lab_say "this fio cannot be made lean, using it as it is"
+		cp /usr/bin/fio "$fio"
+	fi
 }
 
 add_programs() {
 	local dir=$1 file
 
-	for file in "${programs_l2[@]}" $(libraries_of "${programs_l2[@]}"); do
+	for file in "${programs_l2[@]}" \
+			$(libraries_of "$fio" "${programs_l2[@]}"); do
 		mkdir -p "$dir/$(dirname "$file")"
 		cp -L "$file" "$dir/$file"
 	done
+	cp "$fio" "$dir/usr/bin/fio"
 	ln -s mke2fs "$dir/sbin/mkfs.ext4"
 	cp /etc/mke2fs.conf "$dir/etc/"
+	# What a mount without a type tries; the kernel loads the module then.
+	echo ext4 > "$dir/etc/filesystems"
 }
 
 main() {
@@ -77,8 +120,9 @@ main() {
 			module_files must "${modules_l1[@]}" |
 			awk '!seen[$0]++') ;;
 	l2)
+		lean_fio
 		mapfile -t files < <({
-			module_files must "${modules_l2[@]}"
+			module_files must "${modules_l2[@]}" "${more_l2[@]}"
 			module_files optional "${optional_l2[@]}"
 		} | awk '!seen[$0]++') ;;
 	*)
@@ -91,7 +135,7 @@ main() {
 		stat -L -c '%n %s %Y' /usr/bin/busybox \
 			"$lab_dir"/{initramfs,lib}.sh "$lab_dir/init-$which.sh" "${files[@]}"
 		if [[ $which == l2 ]]; then
-			stat -L -c '%n %s %Y' "${programs_l2[@]}"
+			stat -L -c '%n %s %Y' "$fio" "${programs_l2[@]}"
 		fi
 	)
 	if [[ -e $out && $(cat "$out.stamp" 2>/dev/null) == "$stamp" ]]; then
@@ -106,10 +150,14 @@ main() {
 	trap "rm -rf '$tmp'" EXIT
 	tree=$tmp/tree
 	mkdir -p "$tree"/{bin,sbin,dev,etc,mnt,proc,run,sys,tmp,usr/bin}
-	cp /usr/bin/busybox "$tree/bin/busybox"
-	ln -s busybox "$tree/bin/sh"
+	add_busybox "$tree"
 	install -m 755 "$lab_dir/init-$which.sh" "$tree/init"
 	add_modules "$tree" "${files[@]}"
+	if [[ $which == l1 ]]; then
+		echo "${modules_l1[@]}" > "$tree/modules"
+	else
+		echo "${modules_l2[@]}" > "$tree/modules"
+	fi
 	[[ $which != l2 ]] || add_programs "$tree"
 	(cd "$tree" && find . -print0 | sort -z |
 		cpio --quiet -0 -o -H newc -R 0:0) > "$tmp/cpio"

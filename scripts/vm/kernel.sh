@@ -13,7 +13,7 @@
 # VHOST_BLK_KERNEL=VERSION in the environment chooses another installed one.
 
 set -euo pipefail
-# shellcheck source=scripts/vm/lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 newest_headers() {

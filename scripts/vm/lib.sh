@@ -34,7 +34,10 @@ lab_image() {
 
 	if [[ ! $image -nt $1/bzImage ]]; then
 		lab_lock image
-		"$lab_dir/extract-vmlinux.sh" "$1/bzImage" "$image.new" || return
+		"$lab_dir/extract-vmlinux.sh" "$1/bzImage" "$image.full" &&
+			"$lab_dir/lean-elf.pl" kernel "$image.full" \
+				"$image.new" || return
+		rm -f "$image.full"
 		# The note: sizes 4 and 8, type 18 (entry point), owner Xen.
 		if ! LC_ALL=C grep -qaP \
 			'\x04\0\0\0\x08\0\0\0\x12\0\0\0Xen\0' "$image.new"; then

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 
 set -euo pipefail
-# shellcheck source=scripts/vm/lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 usage() {
@@ -168,6 +168,7 @@ prepare_job() {
 	token=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 	{
 		printf '%s=%q\n' lab_tree "$lab_root" lab_token "$token" \
+			lab_bin "$lab_cache/bin" \
 			lab_limit "$opt_timeout" lab_term "${TERM:-linux}" \
 			lab_rows "$rows" lab_cols "$cols"
 		printf 'export %s=%q\n' VHOST_BLK_KO "$opt_module" \
@@ -213,6 +214,7 @@ prepare_qemu() {
 
 	append="console=ttyS0 panic=-1 oops=panic mitigations=off"
 	append+=" no_timer_check random.trust_cpu=on audit=0 apparmor=0"
+	append+=" pci=noearly cryptomgr.notests"
 	append+=" lab.job=$job lab.kernel=$kernel${opt_out:+ lab.out=1}"
 	append+="$opt_append"
 

@@ -140,7 +140,7 @@ main() {
 	if [[ ${1:-} != --force ]] && up_to_date; then
 		return 0
 	fi
-	"$root_dir/scripts/deps.sh" qemu qemu-src >&2
+	need "${plugin_packages[@]}"
 	[[ -x $binary ]] || die "no $binary (Debian package $package)"
 	# shellcheck disable=SC2016 # dpkg expands it
 	source_version=$(dpkg-query -W -f '${source:Version}' "$package")

@@ -126,7 +126,7 @@ main() {
 	[[ -n $release && -e $qemu_dir/patches/$release.patch ]] ||
 		die "usage: build.sh 7.2|10.0 [OUTDIR]"
 	build=$(realpath -m "${2:-$cache_dir/build-$release}")
-	"$root_dir/scripts/deps.sh" qemu-src >&2
+	need "${source_packages[@]}"
 	src=$(get_source "$release")
 	tree=$cache_dir/patched/$(basename "$src")
 	copy_tree "$src" "$tree"

@@ -5,9 +5,15 @@
 # Sourced, not run.
 
 qemu_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck disable=SC2034 # used by the scripts
 root_dir=$(dirname -- "$qemu_dir")
 cache_dir=${VHOST_BLK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vhost-blk}/qemu
+
+# What the groups qemu and qemu-src of scripts/deps.sh have to contain.
+plugin_packages=(binutils dpkg-dev gcc libc6-dev libfdt-dev libglib2.0-dev
+	libpixman-1-dev make meson ninja-build pkg-config python3 python3-venv
+	xz-utils zlib1g-dev)
+# shellcheck disable=SC2034 # used by build.sh
+source_packages=("${plugin_packages[@]}" libaio-dev liburing-dev patch)
 
 say() {
 	echo "qemu: $*" >&2
@@ -16,6 +22,19 @@ say() {
 die() {
 	say "$*"
 	exit 1
+}
+
+# need PACKAGE...: install them, or say what is missing.
+need() {
+	local package missing=()
+
+	"$root_dir/scripts/deps.sh" qemu qemu-src >&2
+	for package in "$@"; do
+		dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2> /dev/null |
+			grep -q '^ii' || missing+=("$package")
+	done
+	((${#missing[@]} == 0)) ||
+		die "please install: apt-get install ${missing[*]}"
 }
 
 # quietly LOG COMMAND...: keep the output, show its end if the command fails.

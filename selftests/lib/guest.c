@@ -84,6 +84,16 @@ static uint8_t *guest_next(struct guest *g, uint64_t *gpa, size_t *len,
 	return hva;
 }
 
+bool guest_is_memory(struct guest *g, uint64_t gpa, size_t len)
+{
+	size_t part;
+
+	while (len)
+		if (!guest_next(g, &gpa, &len, &part))
+			return false;
+	return true;
+}
+
 int guest_write(struct guest *g, uint64_t gpa, const void *src, size_t len)
 {
 	const uint8_t *from = src;

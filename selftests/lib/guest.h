@@ -43,7 +43,7 @@
  * where '^' places the buffer BYTES before the end of one of the regions that
  * another one follows (a different pair each time), and '=' takes the
  * address as it is: nothing is allocated, it may be anything. LENGTH may be 0.
- * Numbers are as in C. Without a place, lengths that are multiples of 512
+ * Numbers are as in C (so 0x20 is 32, not twenty times nothing). Without a place, lengths that are multiples of 512
  * are 512-aligned and others anywhere.
  */
 #ifndef GUEST_H
@@ -144,6 +144,7 @@ struct guest {
 
 /* The memory of guest address @gpa, NULL if there is none. */
 uint8_t *guest_hva(struct guest *g, uint64_t gpa);
+bool guest_is_memory(struct guest *g, uint64_t gpa, size_t len);
 /* 0, or -1 where part of the range is not memory; what is, is done. */
 int guest_write(struct guest *g, uint64_t gpa, const void *src, size_t len);
 int guest_read(struct guest *g, uint64_t gpa, void *dst, size_t len);

@@ -74,17 +74,12 @@ static int req_place(struct greq *r, const struct token *t, struct gpiece *p)
 {
 	struct guest *g = r->vq->g;
 	int offset = t->how == '@' ? (int)t->place : -1;
-	uint8_t probe;
 	int ret;
 
 	p->len = t->len;
 	if (t->how == '=') {
 		p->gpa = t->place;
-		/* Memory, as far as its ends tell; a hole between goes unseen. */
-		p->mapped = p->len && p->len <= 64 << 20 &&
-			    p->gpa + p->len > p->gpa &&
-			    !guest_read(g, p->gpa, &probe, 1) &&
-			    !guest_read(g, p->gpa + p->len - 1, &probe, 1);
+		p->mapped = guest_is_memory(g, p->gpa, p->len);
 		if (p->mapped)
 			guest_claim(g, p->gpa, p->len);
 		return 0;
@@ -167,9 +162,10 @@ static void req_copy(struct greq *r, bool writable, size_t off, void *buf,
 		n = p->len - off;
 		if (n > len)
 			n = len;
-		if (to_guest)
+		/* A piece that is not all memory is not ours to write. */
+		if (to_guest && p->mapped)
 			guest_write(g, p->gpa + off, at, n);
-		else
+		else if (!to_guest)
 			guest_read(g, p->gpa + off, at, n);
 		at += n;
 		len -= n;
@@ -462,7 +458,8 @@ int guest_io(struct gvq *vq, uint32_t type, uint64_t sector, void *data,
 		abort();
 	/* A frame of many pieces goes where descriptors are plenty. */
 	ret = req_frame(r, frame);
-	r->indirect = (vq->g->features & G_INDIRECT) && r->n > 8;
+	r->indirect = (vq->g->features & G_INDIRECT) &&
+		      (r->n > 8 || r->n > vq->num);
 	if (!ret && out)
 		req_put_data(r, data, len);
 	if (ret || req_submit(r)) {

@@ -165,7 +165,7 @@ ssize_t pattern_check(const void *buf, size_t len, uint64_t sector,
 	return -1;
 }
 
-/* Calls @fn for each worker thread with its pid. */
+/* Calls @fn for each worker thread, vblk-PID/QUEUE, with its own pid. */
 static void workers(void (*fn)(const char *pid, void *arg), void *arg)
 {
 	DIR *dir = opendir("/proc");

@@ -49,6 +49,7 @@
 #define KSFT_FAIL 1
 #define KSFT_SKIP 4
 #define KSFT_TIMEOUT_S 30
+#define KSFT_SLOW_S 5		/* from here on it is said how long a test took */
 
 struct ksft_variant {
 	const char *name;
@@ -204,13 +205,16 @@ ksft_fail(bool fatal, const char *file, int line, const char *fmt, ...)
 	}								\
 	static const struct f##_variant f##_##v =
 
+/* Not inlined next to setjmp(): locals of a test are safe from it. */
+#define ksft_body	static void __attribute__((noinline))
+
 #define FIXTURE_SETUP(f)						\
-	static void f##_setup(struct f##_data *self __attribute__((unused)), \
+	ksft_body f##_setup(struct f##_data *self __attribute__((unused)), \
 			      const struct f##_variant *variant		\
 			      __attribute__((unused)))
 
 #define FIXTURE_TEARDOWN(f)						\
-	static void f##_teardown(struct f##_data *self __attribute__((unused)))
+	ksft_body f##_teardown(struct f##_data *self __attribute__((unused)))
 
 #define ksft_register(test, fixture_string, fix, limit)			\
 	static void __attribute__((constructor)) test##_add(void)	\
@@ -225,8 +229,8 @@ ksft_fail(bool fatal, const char *file, int line, const char *fmt, ...)
 	}
 
 #define TEST_F_TIMEOUT(f, t, limit)					\
-	static void f##_##t(struct f##_data *self,			\
-			    const struct f##_variant *variant);		\
+	ksft_body f##_##t(struct f##_data *self,			\
+			  const struct f##_variant *variant);		\
 	static void f##_##t##_run(const void *variant)			\
 	{								\
 		static struct f##_data self;				\
@@ -243,9 +247,9 @@ ksft_fail(bool fatal, const char *file, int line, const char *fmt, ...)
 			f##_teardown(&self);				\
 	}								\
 	ksft_register(f##_##t, #f, &f##_fixture, limit)			\
-	static void f##_##t(struct f##_data *self __attribute__((unused)), \
-			    const struct f##_variant *variant		\
-			    __attribute__((unused)))
+	ksft_body f##_##t(struct f##_data *self __attribute__((unused)), \
+			  const struct f##_variant *variant		\
+			  __attribute__((unused)))
 
 #define TEST_F(f, t)	TEST_F_TIMEOUT(f, t, KSFT_TIMEOUT_S)
 
@@ -296,10 +300,12 @@ static inline int ksft_run_one(const struct ksft_test *test,
 			       unsigned int number, const char *name)
 {
 	unsigned int limit = test->timeout * ksft_scale();
+	struct timespec start, end;
 	bool late = false;
 	int status = 0;
 	pid_t pid;
 
+	clock_gettime(CLOCK_MONOTONIC, &start);
 	memset(ksft.note, 0, sizeof(*ksft.note));
 	fflush(stdout);
 	pid = fork();
@@ -325,6 +331,9 @@ static inline int ksft_run_one(const struct ksft_test *test,
 		}
 	}
 	kill(-pid, SIGKILL);	/* children it left behind */
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	if (end.tv_sec - start.tv_sec > KSFT_SLOW_S)
+		printf("# took %lld s\n", (long long)(end.tv_sec - start.tv_sec));
 
 	if (late)
 		printf("not ok %u %s # not finished in %u s\n", number, name,

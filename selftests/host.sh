@@ -1,0 +1,202 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Runs the chardev tests on this host: as root, on a machine whose kernel takes
+# the module and that may crash (the lab: selftests/run.sh host). Inserts the
+# module, makes block devices, runs each program on those it is for, and looks
+# after each into the kernel's log and for what was left behind.
+#
+# usage: host.sh [PROGRAM[:BACKEND]...]	shell patterns; default: all
+#
+# VHOST_BLK_KO names the module (default: the one of this tree).
+
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=selftests/lib/common.sh
+. "$here/lib/common.sh"
+# shellcheck source=selftests/lib/tap.sh
+. "$here/lib/tap.sh"
+
+: "${VHOST_BLK_KO:=$here/../drivers/vhost/blk/vhost_blk.ko}"
+if [[ ${LAB_KERNEL:-} == debug ]]; then
+	export KSFT_TIME_SCALE=${KSFT_TIME_SCALE:-5}
+fi
+wanted=("$@")
+
+# Programs that need any one disk: the interface, life and death.
+on_one=(uapi_owner uapi_features uapi_memory uapi_vring uapi_backend uapi_example
+	ring_layout ring_wrap ring_order malformed_ring)
+# Those for which it matters that requests complete from an interrupt.
+on_two=(lifecycle ring_notify malformed_chain bad_memory)
+# Those about data: on each kind of disk.
+on_all=(io_framing io_types io_range io_segments io_readonly stress_mixed)
+
+want() {
+	local pattern
+
+	((${#wanted[@]})) || return 0
+	for pattern in "${wanted[@]}"; do
+		# shellcheck disable=SC2254 # a pattern it is
+		case $1 in
+		$pattern | $pattern:*) return 0 ;;
+		esac
+	done
+	return 1
+}
+
+# run PROGRAM LABEL DEVICE [ARGUMENT...]
+run() {
+	local program=$1 label=$2 name="$1.$2"
+	local limit=$((240 * ${KSFT_TIME_SCALE:-1}))
+	shift 2
+
+	want "$program:$label" || return 0
+	log_mark "$name"
+	leak_mark
+	tap_run "$name" timeout -k 10 $limit "$here/build/$program" "$@"
+	if [[ -n $tap_bailed ]]; then
+		echo "# a process that cannot be killed: no more tests"
+		exit 1
+	fi
+	if log_check; then
+		tap_result ok "$name: kernel log is silent"
+	else
+		tap_result "not ok" "$name: kernel log is silent"
+	fi
+	if leak_check "$1"; then
+		tap_result ok "$name: nothing is left behind"
+	else
+		tap_result "not ok" "$name: nothing is left behind"
+	fi
+}
+
+module_insert() {
+	insmod "$VHOST_BLK_KO" || die "insmod $VHOST_BLK_KO"
+	wait_for test -c /dev/vhost-blk || die "no /dev/vhost-blk"
+}
+
+poll_us() {
+	echo "$1" > /sys/module/vhost_blk/parameters/poll_us
+}
+
+# Phase one: all that has sectors of 512 bytes, and everything that is not
+# about data.
+phase_512() {
+	local program name poll
+
+	backends_up_512
+	specials_up
+
+	for program in "${on_one[@]}"; do
+		run "$program" null512 "${backend[null512]}"
+	done
+	for program in "${on_two[@]}"; do
+		run "$program" null512 "${backend[null512]}"
+		[[ -z ${backend[nvme512]:-} ]] ||
+			run "$program" nvme512 "${backend[nvme512]}"
+	done
+	for program in "${on_all[@]}"; do
+		for name in "${backend_order[@]}"; do
+			run "$program" "$name" "${backend[$name]}"
+		done
+	done
+	run io_partition part "${backend[part]}" "$part_whole"
+	run io_short loop512 "${short512[@]}"
+	run io_short loop4k "${short4k[@]}"
+
+	for poll in 0 5000; do
+		poll_us $poll
+		run ring_notify "null512-poll$poll" "${backend[null512]}"
+		run stress_mixed "null512-poll$poll" "${backend[null512]}"
+	done
+	poll_us 50
+}
+
+phase_4096() {
+	local program name
+
+	backend_order=()
+	backends_up_4096
+	for name in "${backend_order[@]}"; do
+		for program in "${on_all[@]}" io_misaligned; do
+			run "$program" "$name" "${backend[$name]}"
+		done
+	done
+}
+
+# A missing NVMe disk would silently take away the most important tests.
+require_backends() {
+	local name
+
+	for name in nvme512 nvme4k; do
+		if want "io_segments:$name" && [[ -z ${backend[$name]:-} ]]; then
+			tap_result "not ok" "backend $name is there"
+		fi
+	done
+}
+
+# The module goes only when nobody uses it, and comes back.
+module_life() {
+	local i fd busy=ok clean=ok
+
+	want module_life || return 0
+	log_mark module_life
+	exec {fd}<>/dev/vhost-blk
+	if rmmod vhost_blk 2>/dev/null; then
+		busy="not ok"
+		module_insert
+	fi
+	exec {fd}>&-
+	tap_result "$busy" "module_life: not removed while a descriptor is open"
+
+	for ((i = 0; i < 15; i++)); do
+		if ! rmmod vhost_blk; then
+			clean="not ok"
+			break
+		fi
+		insmod "$VHOST_BLK_KO" || { clean="not ok"; break; }
+		wait_for test -c /dev/vhost-blk || clean="not ok"
+		"$here/build/uapi_features" -t 'running.features_can*' \
+			"${backend[null512]}" > /dev/null || clean="not ok"
+	done
+	tap_result "$clean" "module_life: inserted, used and removed 15 times"
+	if log_check; then
+		tap_result ok "module_life: kernel log is silent"
+	else
+		tap_result "not ok" "module_life: kernel log is silent"
+	fi
+}
+
+module_end() {
+	log_mark module_end
+	if rmmod vhost_blk; then
+		tap_result ok "module can be removed at the end"
+	else
+		tap_result "not ok" "module can be removed at the end"
+	fi
+	if kmemleak_check && log_check; then
+		tap_result ok "module leaves no memory behind"
+	else
+		tap_result "not ok" "module leaves no memory behind"
+	fi
+}
+
+main() {
+	[[ $(id -u) -eq 0 ]] || die "needs root"
+	echo "KTAP version 1"
+	trap undo_all EXIT
+	module_insert
+	echo "# $(uname -r), $(nproc) CPUs"
+
+	phase_512
+	module_life
+	undo_all
+	phase_4096
+	undo_all
+	require_backends
+	module_end
+	tap_end
+}
+
+main

@@ -1,0 +1,315 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# For scripts that run as root on the host with the module (in the lab: L1):
+# backends, the kernel's log, what was left behind.
+#
+# shellcheck disable=SC2034 # much of this is used by those who source it
+
+selftests_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+selftests_tmp=${TMPDIR:-/tmp}/vhost-blk-selftests.$$
+configfs=/sys/kernel/config
+
+# name -> device; what the tests know as backends
+declare -A backend=()
+backend_order=()
+# what must be undone, last first
+undo=()
+
+die() {
+	echo "# ${0##*/}: $*"
+	exit 1
+}
+
+# A missing kernel feature is a reason, not a mystery.
+require_module() {
+	modprobe "$@" || die "modprobe $*"
+}
+
+backend_add() {
+	backend[$1]=$2
+	backend_order+=("$1")
+}
+
+# null_make NAME ATTRIBUTE=VALUE...: a null_blk device that keeps what is
+# written; prints its node.
+null_make() {
+	local dir=$configfs/nullb/$1 pair index
+	shift
+
+	[[ -d $configfs/nullb ]] || require_module null_blk nr_devices=0
+	mkdir "$dir" || die "null_blk has no configfs"
+	for pair in size=64 memory_backed=1 "$@"; do
+		echo "${pair#*=}" > "$dir/${pair%%=*}" || die "null_blk $pair"
+	done
+	echo 1 > "$dir/power"
+	# newer kernels call the disk as its directory, others count
+	if [[ -b /dev/${dir##*/} ]]; then
+		echo "/dev/${dir##*/}"
+	else
+		read -r index < "$dir/index"
+		echo "/dev/nullb$index"
+	fi
+}
+
+null_remove() {
+	rmdir "$configfs/nullb/$1"
+}
+
+# null_up NAME ATTRIBUTE=VALUE...: sets $device
+null_up() {
+	device=$(null_make "$@") || exit 1
+	undo+=("null_remove $1")
+}
+
+# loop_up SIZE [losetup options]: sets $device and $file
+loop_up() {
+	local size=$1
+	shift
+
+	mkdir -p "$selftests_tmp"
+	file=$(mktemp "$selftests_tmp/loop.XXXXXX")
+	truncate -s "$size" "$file"
+	device=$(losetup --show "$@" -f "$file") || die "losetup $*"
+	undo+=("rm -f $file" "losetup -d $device")
+}
+
+# dm_up NAME TABLE: sets $device
+dm_up() {
+	dmsetup create "$1" --noudevrules --noudevsync <<<"$2" ||
+		die "dmsetup create $1"
+	device=/dev/mapper/$1
+	undo+=("dmsetup remove --noudevrules --noudevsync --retry $1")
+}
+
+sectors_of() {
+	blockdev --getsz "$1"
+}
+
+# Sets $device to the disk that scsi_debug made, once it is there.
+scsi_find() {
+	local dir
+
+	for dir in /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/*; do
+		[[ -e $dir ]] || return 1
+		device=/dev/${dir##*/}
+	done
+	[[ -b ${device}2 ]]
+}
+
+# scsi_up SECTOR_SIZE: sets $device; two partitions on it
+scsi_up() {
+	require_module scsi_debug dev_size_mb=64 "sector_size=$1" num_parts=2 \
+		delay=0 max_luns=1
+	undo+=("rmmod_retry scsi_debug")
+	wait_for scsi_find || die "no scsi_debug disk with partitions"
+}
+
+# wait_for COMMAND...: up to 5 s (times KSFT_TIME_SCALE)
+wait_for() {
+	local tries=$((100 * ${KSFT_TIME_SCALE:-1})) never
+
+	exec {never}<> <(:)
+	while ! "$@" 2>/dev/null; do
+		((tries-- > 0)) || { exec {never}>&-; return 1; }
+		read -r -t 0.05 -u "$never" || true
+	done
+	exec {never}>&-
+}
+
+# Something may still hold a device for a moment: a partition scan, say.
+rmmod_retry() {
+	wait_for rmmod "$1" || rmmod "$1"
+}
+
+undo_all() {
+	local i
+
+	for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
+		eval "${undo[i]}" || echo "# undoing failed: ${undo[i]}"
+	done
+	undo=()
+	rm -rf "$selftests_tmp"
+}
+
+# The first NVMe namespace with logical blocks of $1 bytes: sets $device
+nvme_find() {
+	local dir
+
+	for dir in /sys/block/nvme*n1; do
+		[[ -e $dir ]] || continue
+		if [[ $(< "$dir/queue/logical_block_size") == "$1" ]]; then
+			device=/dev/${dir##*/}
+			return
+		fi
+	done
+	return 1
+}
+
+# All disks with logical blocks of 512 bytes (or no choice); names of those that
+# are only for special tests begin with a dash.
+backends_up_512() {
+	local a b n
+
+	null_up test_null_512 blocksize=512
+	backend_add null512 "$device"
+	null_up test_null_vb blocksize=512 virt_boundary=1
+	backend_add nullvb "$device"
+	modprobe -a loop sd_mod dm_mod dm_delay nvme || die "modprobe"
+	require_module brd rd_nr=1 rd_size=65536
+	undo+=("rmmod_retry brd")
+	backend_add brd /dev/ram0
+	loop_up 64M
+	backend_add loop "$device"
+	scsi_up 512
+	backend_add scsi512 "$device"
+	backend_add part "${device}2"
+	part_whole=$device
+
+	null_up test_null_a blocksize=512 size=32
+	a=$device
+	null_up test_null_b blocksize=512 size=32 virt_boundary=1
+	b=$device
+	n=$(sectors_of "$a")
+	dm_up tlinear "0 $n linear $a 0
+$n $n linear $b 0"
+	backend_add dmlinear "$device"
+
+	if wait_for nvme_find 512; then
+		backend_add nvme512 "$device"
+	fi
+}
+
+backends_up_4096() {
+	null_up test_null_4k blocksize=4096
+	backend_add null4k "$device"
+	scsi_up 4096
+	backend_add scsi4k "$device"
+	if wait_for nvme_find 4096; then
+		backend_add nvme4k "$device"
+	fi
+}
+
+# What only single tests want, in the environment of all.
+specials_up() {
+	local n
+
+	null_up test_null_z blocksize=512 zoned=1 zone_size=4
+	export KSFT_ZONED=$device
+	null_up test_null_d blocksize=512
+	n=$(sectors_of "$device")
+	local disk=$device
+	dm_up tdelay "0 2048 delay $disk 0 200
+2048 $((n - 2048)) linear $disk 2048"
+	export KSFT_DELAY=$device
+	null_up test_null_e blocksize=512
+	n=$(sectors_of "$device")
+	dm_up tdelaylong "0 $n delay $device 0 3000"
+	export KSFT_DELAY_LONG=$device
+	loop_up $((4 * 1024 * 1024 - 1000))
+	short512=("$device" "$file")
+	loop_up $((4 * 1024 * 1024 - 1000)) -b 4096
+	short4k=("$device" "$file")
+}
+
+#
+# The kernel's log
+#
+
+log_pattern='BUG|WARNING|Oops|KASAN|KCSAN|UBSAN|KFENCE|general protection'
+log_pattern+='|circular locking|suspicious RCU|sleeping function'
+log_pattern+='|scheduling while atomic|soft lockup|hard LOCKUP|hung task'
+log_pattern+='|blocked for more than|rcu.*stall|refcount_t|unreferenced object'
+log_pattern+='|list_add corruption|list_del corruption|Trying to write to read-only'
+log_pattern+='|beyond end of device|not aligned to the logical block size'
+log_pattern+='|I/O error|inconsistent lock state|possible recursive locking'
+
+# log_mark WORD: what follows in the log is what comes after this
+log_mark() {
+	log_marker="selftests: $1 $RANDOM$RANDOM"
+	echo "$log_marker" > /dev/kmsg
+}
+
+# Lines since the mark that no test may cause, and floods of the module's own.
+log_check() {
+	dmesg | awk -v mark="$log_marker" -v pattern="$log_pattern" '
+		index($0, mark) { seen = 1; next }
+		!seen { next }
+		$0 ~ pattern { print "# log: " $0; bad = 1 }
+		/vhost[-_]blk/ { own++ }
+		END {
+			if (own > 10) {
+				print "# log: " own " lines of the module"
+				bad = 1
+			}
+			if (!seen) {
+				print "# log: mark not found"
+				bad = 1
+			}
+			exit bad
+		}'
+}
+
+#
+# What was left behind
+#
+
+pins_now() {
+	echo 1 > /proc/sys/vm/stat_refresh
+	awk '$1 == "nr_foll_pin_acquired" { a = $2 }
+	     $1 == "nr_foll_pin_released" { r = $2 }
+	     END { print a - r }' /proc/vmstat
+}
+
+workers_now() {
+	local file comm n=0
+
+	for file in /proc/[0-9]*/comm; do
+		if read -r comm < "$file" && [[ $comm == vblk-* ]]; then
+			n=$((n + 1))
+		fi
+	done 2>/dev/null
+	echo "$n"
+}
+
+module_idle() {
+	[[ $(workers_now) == 0 && $(< /sys/module/vhost_blk/refcnt) == 0 &&
+	   $(pins_now) == "$pins_before" ]]
+}
+
+leak_mark() {
+	pins_before=$(pins_now)
+}
+
+# leak_check DEVICE...: nothing of the module runs, no page is pinned, nobody
+# holds the devices.
+leak_check() {
+	local bad=0 dev
+
+	if ! wait_for module_idle; then
+		echo "# left: $(workers_now) workers," \
+			"$(< /sys/module/vhost_blk/refcnt) users," \
+			"$(($(pins_now) - pins_before)) pins"
+		bad=1
+	fi
+	for dev in "$@"; do
+		if ! wait_for "$selftests_dir/build/disk_is_free" "$dev"; then
+			echo "# left: somebody holds $dev"
+			bad=1
+		fi
+	done
+	return $bad
+}
+
+# kmemleak's findings, where the kernel has it; twice, as it asks for.
+kmemleak_check() {
+	local file=/sys/kernel/debug/kmemleak
+
+	[[ -e $file ]] || return 0
+	echo scan > $file
+	echo scan > $file
+	if grep -q . $file; then
+		sed 's/^/# kmemleak: /' $file
+		return 1
+	fi
+}

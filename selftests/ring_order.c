@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Completion out of order, and queues that do not disturb each other. */
+#define _GNU_SOURCE
+#include "attached.h"
+
+static struct greq *read_new(struct gvq *vq, uint64_t sector)
+{
+	struct greq *r = req_new(vq, VIRTIO_BLK_T_IN, sector);
+
+	ASSERT_EQ(0, req_frame(r, "16 / 4096 1"));
+	return r;
+}
+
+/* KSFT_DELAY: the first MiB takes 200 ms, the rest does not. */
+#define SLOW	0
+#define FAST	4096
+
+TEST(fast_requests_overtake_a_slow_one)
+{
+	struct attached a = { 0 };
+	struct greq *slow, *fast[8];
+	char data[4096];
+	unsigned int i;
+
+	attach_path(&a, special_path("KSFT_DELAY"), O_RDWR, NULL);
+	for (i = 0; i < 9; i++) {
+		pattern_fill(data, sizeof(data), i ? FAST + i * 8 : SLOW, 5);
+		ASSERT_EQ(0, disk_write(&a.d, i ? FAST + i * 8 : SLOW, data,
+					sizeof(data)));
+	}
+	slow = read_new(a.vq, SLOW);
+	ASSERT_EQ(0, req_submit(slow));
+	for (i = 0; i < 8; i++) {
+		fast[i] = read_new(a.vq, FAST + (i + 1) * 8);
+		ASSERT_EQ(0, req_submit(fast[i]));
+	}
+	for (i = 0; i < 8; i++) {
+		ASSERT_TRUE(req_wait(fast[i], G_WAIT_MS));
+		EXPECT_EQ(0, req_check(fast[i], VIRTIO_BLK_S_OK));
+		req_get_data(fast[i], data, sizeof(data));
+		EXPECT_EQ(-1, pattern_check(data, sizeof(data),
+					    FAST + (i + 1) * 8, 5));
+	}
+	EXPECT_FALSE(slow->done);
+	ASSERT_TRUE(req_wait(slow, G_WAIT_MS));
+	EXPECT_EQ(0, req_check(slow, VIRTIO_BLK_S_OK));
+	req_get_data(slow, data, sizeof(data));
+	EXPECT_EQ(-1, pattern_check(data, sizeof(data), SLOW, 5));
+	detach_checked(&a);
+}
+
+FIXTURE(queues) {
+	struct attached a;
+};
+
+FIXTURE_SETUP(queues)
+{
+	static const struct guest_opts opts = { .nvqs = 4 };
+
+	attach(&self->a, &opts);
+}
+
+FIXTURE_TEARDOWN(queues)
+{
+	detach_checked(&self->a);
+}
+
+/* Each queue its own area and pattern. */
+static void all_write_and_read(struct attached *a, unsigned int without)
+{
+	struct greq *r[4][16];
+	unsigned int q, i, out;
+	char data[4096];
+
+	for (out = 0; out < 2; out++) {
+		for (i = 0; i < 16; i++) {
+			for (q = 0; q < 4; q++) {
+				uint64_t sector = q * 1024 + i * 8;
+
+				if (q == without)
+					continue;
+				r[q][i] = req_new(&a->g->vq[q], out ?
+						  VIRTIO_BLK_T_IN :
+						  VIRTIO_BLK_T_OUT, sector);
+				ASSERT_EQ(0, req_frame(r[q][i], out ?
+						       "16 / 4096 1" :
+						       "16 4096 / 1"));
+				pattern_fill(data, sizeof(data), sector, q);
+				if (!out)
+					req_put_data(r[q][i], data, sizeof(data));
+				ASSERT_EQ(0, req_submit(r[q][i]));
+			}
+		}
+		for (q = 0; q < 4; q++) {
+			if (q == without)
+				continue;
+			ASSERT_TRUE(vq_wait_idle(&a->g->vq[q], G_WAIT_MS));
+			for (i = 0; i < 16; i++) {
+				EXPECT_EQ(0, req_check(r[q][i], VIRTIO_BLK_S_OK));
+				req_get_data(r[q][i], data, sizeof(data));
+				if (out)
+					EXPECT_EQ(-1, pattern_check(data,
+						  sizeof(data),
+						  q * 1024 + i * 8, q));
+				req_free(r[q][i]);
+			}
+		}
+	}
+}
+
+TEST_F(queues, work_side_by_side)
+{
+	all_write_and_read(&self->a, 4);
+}
+
+TEST_F(queues, a_broken_one_does_not_stop_the_others)
+{
+	struct guest *g = self->a.g;
+	unsigned int q;
+
+	all_write_and_read(&self->a, 4);
+	vq_push(&g->vq[1], 0xffff);
+	vq_publish(&g->vq[1]);
+	vq_kick(&g->vq[1]);
+	ASSERT_GT(event_wait(g->vq[1].err, G_WAIT_MS), 0);
+	all_write_and_read(&self->a, 1);
+	for (q = 0; q < 4; q++)
+		if (q != 1)
+			EXPECT_EQ(0, event_wait(g->vq[q].err, 0));
+	EXPECT_EQ(vq_used_idx(&g->vq[1]), vq_get_base(&g->vq[1]));
+}
+
+TEST_HARNESS_MAIN

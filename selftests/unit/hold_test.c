@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module's hold.c: interrupt moderation, with a small model of a driver.
+ *
+ * The driver keeps up to depth requests under way. It submits one after the other,
+ * each taking submit_ns, and interrupts what it does for irq_ns to take back
+ * what has been published. The device completes one request after the other, each
+ * taking disk_ns; the worker looks at everything once per STEP.
+ */
+#include "ksft.h"
+#include "hold.h"
+
+#define STEP 250ULL
+#define MAX_NS 200000U
+#define MAX_DEPTH 256
+
+struct sim {
+	struct vhost_blk_hold hold;
+	unsigned int depth;
+	u64 submit_ns, irq_ns, disk_ns;
+	/* the driver */
+	unsigned int under_way;
+	u64 busy_until;
+	bool irq;
+	/* the device: when each request will be complete, oldest first */
+	u64 ready[MAX_DEPTH];
+	unsigned int first, in_flight, published;
+	u64 disk_free;
+	/* what came out */
+	u64 done, interrupts, longest_hold;
+};
+
+static void sim_driver(struct sim *s, u64 now)
+{
+	if (now < s->busy_until)
+		return;
+	if (s->irq) {
+		s->irq = false;
+		s->under_way -= s->published;
+		s->done += s->published;
+		s->published = 0;
+		s->busy_until = now + s->irq_ns;
+	} else if (s->under_way < s->depth) {
+		if (s->disk_free < now)
+			s->disk_free = now;
+		s->disk_free += s->disk_ns;
+		s->ready[(s->first + s->in_flight++) % MAX_DEPTH] =
+			s->disk_free;
+		s->under_way++;
+		s->busy_until = now + s->submit_ns;
+		vhost_blk_hold_arrived(&s->hold, 1, now);
+	}
+}
+
+static void sim_worker(struct sim *s, u64 now)
+{
+	unsigned int nr = 0;
+
+	while (s->in_flight && s->ready[s->first] <= now) {
+		s->first = (s->first + 1) % MAX_DEPTH;
+		s->in_flight--;
+		nr++;
+	}
+	s->published += nr;
+	if (nr)
+		vhost_blk_hold_add(&s->hold, nr, now);
+	if (s->hold.held && vhost_blk_hold_over(&s->hold, now)) {
+		if (now - s->hold.since > s->longest_hold)
+			s->longest_hold = now - s->hold.since;
+		vhost_blk_hold_release(&s->hold);
+		s->irq = true;
+		s->interrupts++;
+	}
+}
+
+static void sim_run(struct sim *s, u64 ns)
+{
+	u64 now, end = s->busy_until + ns;
+
+	for (now = s->busy_until; now < end; now += STEP) {
+		sim_driver(s, now);
+		sim_worker(s, now);
+	}
+}
+
+/* The same load with and without holding: done[0] without, done[1] with. */
+static void sim_compare(struct sim *shape, u64 ns, u64 done[2])
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		struct sim s = *shape;
+
+		vhost_blk_hold_init(&s.hold, i ? MAX_NS : 0);
+		sim_run(&s, ns);
+		done[i] = s.done;
+		if (i)
+			*shape = s;
+	}
+}
+
+TEST(one_at_a_time_is_not_delayed)
+{
+	struct sim s = {
+		.depth = 1, .submit_ns = 3000, .irq_ns = 10000,
+	};
+	u64 done[2];
+
+	sim_compare(&s, 1000000000ULL, done);
+	EXPECT_GE(done[1] * 100, done[0] * 98);
+	EXPECT_LE(s.longest_hold, MAX_NS + STEP);
+}
+
+TEST(what_is_submitted_in_a_go_gets_one_interrupt)
+{
+	struct sim s = {
+		.depth = 32, .submit_ns = 3000, .irq_ns = 10000,
+	};
+	u64 done[2];
+
+	sim_compare(&s, 1000000000ULL, done);
+	EXPECT_GE(done[1], done[0] * 2);
+	EXPECT_LE(s.interrupts * 24, s.done);
+}
+
+TEST(depth_two_gains_too)
+{
+	struct sim s = {
+		.depth = 2, .submit_ns = 3000, .irq_ns = 20000,
+	};
+	u64 done[2];
+
+	sim_compare(&s, 1000000000ULL, done);
+	EXPECT_GE(done[1] * 10, done[0] * 11);
+}
+
+TEST(a_slow_disk_is_left_alone)
+{
+	struct sim s = {
+		.submit_ns = 3000, .irq_ns = 10000, .disk_ns = 25000,
+	};
+	u64 done[2];
+
+	for (s.depth = 1; s.depth <= 8; s.depth *= 2) {
+		struct sim shape = s;
+
+		sim_compare(&shape, 1000000000ULL, done);
+		EXPECT_GE(done[1] * 100, done[0] * 95);
+	}
+}
+
+TEST(a_driver_that_stops_submitting_gets_its_interrupt)
+{
+	struct sim s = {
+		.depth = 32, .submit_ns = 3000, .irq_ns = 10000,
+	};
+	u64 before;
+
+	vhost_blk_hold_init(&s.hold, MAX_NS);
+	sim_run(&s, 10000000);
+	EXPECT_GT(s.hold.target, 16);
+
+	/* From 32 to 1: one interrupt late, then each at once. */
+	s.depth = 0;
+	sim_run(&s, 1000000);
+	EXPECT_EQ(s.under_way, 0);
+	s.depth = 1;
+	s.longest_hold = 0;
+	before = s.done;
+	sim_run(&s, 10000000);
+	EXPECT_GE(s.done - before, 10000000 / 13250 / 2);
+	EXPECT_LE(s.longest_hold, MAX_NS + STEP);
+}
+
+/* A hold in which 20 chains arrive, 2 us apart. */
+static void hold_twenty(struct vhost_blk_hold *h, u64 *now)
+{
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		*now += 2000;
+		vhost_blk_hold_arrived(h, 1, *now);
+		vhost_blk_hold_add(h, 1, *now);
+	}
+}
+
+TEST(a_late_arrival_ends_the_wait_and_lowers_the_target)
+{
+	struct vhost_blk_hold h;
+	u64 now = 1000000;
+
+	vhost_blk_hold_init(&h, MAX_NS);
+	h.gap_ns = 2000;
+	h.probing = true;
+	hold_twenty(&h, &now);
+	vhost_blk_hold_release(&h);
+	EXPECT_EQ(h.target, 20);
+
+	/* Then only three come: four gaps later nobody waits any more. */
+	now += 2000;
+	vhost_blk_hold_add(&h, 3, now);
+	EXPECT_FALSE(vhost_blk_hold_over(&h, now + 7000));
+	EXPECT_TRUE(vhost_blk_hold_over(&h, now + 9000));
+	h.arrived = 2;
+	vhost_blk_hold_release(&h);
+	EXPECT_EQ(h.target, 3);
+	vhost_blk_hold_add(&h, 3, now);
+	EXPECT_TRUE(vhost_blk_hold_over(&h, now));
+}
+
+TEST(completions_alone_do_not_raise_the_target)
+{
+	struct vhost_blk_hold h;
+
+	vhost_blk_hold_init(&h, MAX_NS);
+	h.probing = true;
+	vhost_blk_hold_add(&h, 1, 1000);
+	vhost_blk_hold_add(&h, 1, 2000);
+	vhost_blk_hold_add(&h, 1, 3000);
+	vhost_blk_hold_release(&h);
+	EXPECT_EQ(h.target, 1);
+}
+
+TEST(no_completion_waits_longer_than_promised)
+{
+	struct vhost_blk_hold h;
+	u64 now = 1000000, since;
+
+	/* Arrivals that never end, too far apart to reach the target. */
+	vhost_blk_hold_init(&h, MAX_NS);
+	h.probing = true;
+	since = now;
+	vhost_blk_hold_add(&h, 1, now);
+	while (!vhost_blk_hold_over(&h, now)) {
+		now += 150000;
+		vhost_blk_hold_arrived(&h, 1, now);
+		ASSERT_LE(now - since, 5ULL * MAX_NS);
+	}
+	EXPECT_GE(now - since, 4ULL * MAX_NS);
+}
+
+TEST(zero_holds_nothing)
+{
+	struct vhost_blk_hold h;
+	int i;
+
+	vhost_blk_hold_init(&h, 0);
+	for (i = 0; i < 100000; i++) {
+		vhost_blk_hold_arrived(&h, 32, i);
+		vhost_blk_hold_add(&h, 1, i);
+		ASSERT_TRUE(vhost_blk_hold_over(&h, i));
+		vhost_blk_hold_release(&h);
+	}
+}
+
+TEST_HARNESS_MAIN

@@ -8,7 +8,8 @@
 #
 # usage: host.sh [PROGRAM[:BACKEND]...]	shell patterns; default: all
 #
-# VHOST_BLK_KO names the module (default: the one of this tree).
+# VHOST_BLK_KO names the module (default: the one of this tree). KSFT_TIME_SCALE is
+# how many times slower than usual the machine is (a debug kernel: 5).
 
 set -euo pipefail
 
@@ -19,9 +20,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/tap.sh"
 
 : "${VHOST_BLK_KO:=$here/../drivers/vhost/blk/vhost_blk.ko}"
-if [[ ${LAB_KERNEL:-} == debug ]]; then
-	export KSFT_TIME_SCALE=${KSFT_TIME_SCALE:-5}
-fi
 wanted=("$@")
 
 # Programs that need any one disk: the interface, life and death.

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# usage: selftests/run.sh [--kernel stock|debug] [--only PATTERN]... [GROUP...]
+#
+#   unit	programs that need neither root nor the module
+#   host	the chardev tests: one boot of the lab, host.sh in it
+#   vm	guest tests: one boot of the lab, vm.sh in it
+#
+# Default: all groups. PATTERN (as for host.sh) selects among host tests
+# "PROGRAM" or "PROGRAM:BACKEND", and among vm tests "vm_NAME".
+#
+# Prints KTAP while the tests run. The last line is "N passed, N failed, N
+# skipped"; the status is not 0 if a test failed, if there was none, or if a
+# machine ended without saying that it was through.
+
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/.." && pwd)
+# shellcheck source=selftests/lib/tap.sh
+. "$here/lib/tap.sh"
+
+kernel=stock
+groups=()
+only=()
+
+usage() {
+	sed -n '4,18s/^# \{0,1\}//p' "$0"
+}
+
+while (($#)); do
+	case $1 in
+	--kernel) kernel=${2:?--kernel needs an argument}; shift ;;
+	--only) only+=("${2:?--only needs an argument}"); shift ;;
+	-h | --help) usage; exit 0 ;;
+	unit | host | vm) groups+=("$1") ;;
+	*) usage >&2; exit 2 ;;
+	esac
+	shift
+done
+((${#groups[@]})) || groups=(unit host vm)
+case $kernel in
+stock) scale=1 ;;
+debug) scale=5 ;;
+*) usage >&2; exit 2 ;;
+esac
+
+# Output of builds is only of interest when they fail.
+quietly() {
+	local log status=0
+
+	log=$(mktemp)
+	"$@" > "$log" 2>&1 || status=$?
+	[[ $status -eq 0 ]] || sed 's/^/# /' "$log"
+	rm -f "$log"
+	return $status
+}
+
+build() {
+	if ! quietly "$root/scripts/deps.sh" selftests ||
+	   ! quietly make -C "$here"; then
+		tap_result "not ok" "selftests: built"
+		return 1
+	fi
+}
+
+group_unit() {
+	local program
+
+	for program in "$here"/build/unit/*_test; do
+		[[ -x $program ]] || continue
+		tap_run "${program##*/}" timeout 300 "$program"
+	done
+	for program in "$here"/unit/*_test.sh; do
+		tap_run "$(basename "$program" .sh)" timeout 300 "$program" \
+			"$here/build/unit"
+	done
+}
+
+# lab NAME SECONDS OPTIONS -- COMMAND: boots one, its results become ours
+lab() {
+	local name=$1 limit=$(($2 * scale))
+	shift 2
+
+	echo "# lab: $name"
+	tap_run "" "$root/scripts/vm/run.sh" --kernel "$kernel" \
+		--timeout "$limit" "$@"
+}
+
+group_host() {
+	lab host 1200 --nvme size=64M,lbs=512,queues=2 \
+		--nvme size=64M,lbs=4096,queues=2 \
+		-- env KSFT_TIME_SCALE=$scale selftests/host.sh "${only[@]}"
+}
+
+group_vm() {
+	local script name pattern
+	local -a names=()
+
+	for script in "$here"/vm_*.sh; do
+		name=$(basename "$script" .sh)
+		for pattern in "${only[@]:-*}"; do
+			# shellcheck disable=SC2053 # a pattern it is
+			[[ $name == $pattern ]] || continue
+			names+=("$name")
+			break
+		done
+	done
+	((${#names[@]})) || return 0
+	lab vm 1200 --mem 4G --nvme size=64M,lbs=512 --nvme size=64M,lbs=4096 \
+		-- env KSFT_TIME_SCALE=$scale selftests/vm.sh "${names[@]}"
+}
+
+trap 'echo "# interrupted"; exit 130' INT TERM
+
+echo "KTAP version 1"
+if build; then
+	for group in "${groups[@]}"; do
+		case $group in
+		unit) group_unit ;;
+		host) group_host ;;
+		vm) group_vm ;;
+		esac
+	done
+fi
+status=0
+tap_end || status=1
+echo "$tap_passed passed, $tap_failed failed, $tap_skipped skipped"
+exit $status

@@ -17,19 +17,19 @@ group_packages() {
 		echo gcc libc6-dev make linux-headers-amd64 ;;
 	lab)
 		# linux-headers: the lab boots the kernel of the newest ones
-		echo qemu-system-x86 seabios busybox-static cpio kmod zstd \
-		     linux-headers-amd64 fio e2fsprogs dmsetup nvme-cli \
-		     iproute2 procps socat jq ;;
+		echo qemu-system-x86 seabios busybox-static cpio kmod xz-utils \
+		     zstd linux-headers-amd64 fio e2fsprogs dmsetup nvme-cli \
+		     iproute2 procps jq ;;
 	qemu)
-		# the plugin for the installed QEMU, once its source is there
 		echo qemu-system-x86 gcc libc6-dev make pkg-config python3 \
 		     python3-venv ninja-build meson libglib2.0-dev \
 		     libpixman-1-dev zlib1g-dev ca-certificates wget xz-utils ;;
 	qemu-src)
+		# qemu/lib.sh keeps an index of the sources of its own
 		echo dpkg-dev patch xz-utils ;;
 	lint)
 		echo shellcheck codespell sparse clang-format perl python3 \
-		     python3-docutils gcc g++ libc6-dev ;;
+		     python3-docutils gcc g++ libc6-dev xz-utils ;;
 	selftests)
 		echo gcc libc6-dev make libaio-dev liburing-dev e2fsprogs fio \
 		     dmsetup nvme-cli util-linux jq ;;
@@ -44,15 +44,6 @@ group_packages() {
 }
 
 groups_all="build lab qemu qemu-src lint selftests debug-kernel bench"
-
-# Groups that run "apt-get source" or "apt-get build-dep".
-needs_deb_src() {
-	[[ $1 == qemu-src ]]
-}
-
-# Our own source list and its indexes live here, outside the repository and
-# outside /etc: the machine's configuration of apt is not touched.
-cache="${VHOST_BLK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vhost-blk}"
 
 die() {
 	echo "deps: $*" >&2
@@ -70,54 +61,6 @@ missing_of() {
 	for pkg in "$@"; do
 		grep -qxF "$pkg" <<<"$have" || echo "$pkg"
 	done
-}
-
-# "apt-get source" needs deb-src entries, which Debian does not enable by
-# default. Where no configured list offers any, print the options that make
-# apt-get use a private copy of the configuration that does.
-# shellcheck disable=SC2016 # apt expands these
-have_deb_src() {
-	[[ -n $(apt-get indextargets --format '$(IDENTIFIER)' \
-		'Identifier: Sources' 2>/dev/null) ]]
-}
-
-write_deb_src() {
-	local dir=$cache/apt release keyring uri line
-
-	# shellcheck source=/dev/null
-	release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-	[[ -n $release ]] || die "/etc/os-release names no Debian release"
-	keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
-	# Every Debian archive that serves binary packages here serves sources.
-	# shellcheck disable=SC2016 # apt expands these
-	apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' \
-		'Identifier: Packages' | sort -u |
-	while read -r uri line; do
-		[[ $line == *"$release"* && $line == *main* ]] || continue
-		echo "deb-src [signed-by=$keyring] $uri ${line/%main/main}"
-	done > "$dir/sources.list.new"
-	[[ -s $dir/sources.list.new ]] ||
-		die "no Debian archive configured for $release"
-	if ! cmp -s "$dir/sources.list.new" "$dir/sources.list"; then
-		mv "$dir/sources.list.new" "$dir/sources.list"
-		rm -f "$dir/updated"
-	else
-		rm -f "$dir/sources.list.new"
-	fi
-	cat > "$dir/apt.conf" <<-CONF
-	Dir::Etc::sourcelist "$dir/sources.list";
-	Dir::Etc::sourceparts "-";
-	Dir::State::lists "$dir/lists";
-	Dir::Cache "$dir/cache";
-	APT::Sandbox::User "$(id -un)";
-	CONF
-	if [[ ! -e $dir/updated ]]; then
-		echo "deps: fetching Debian's source index into $dir" >&2
-		APT_CONFIG=$dir/apt.conf apt-get update -qq >&2 ||
-			die "cannot fetch the source index"
-		touch "$dir/updated"
-	fi
 }
 
 install_missing() {
@@ -141,8 +84,7 @@ install_missing() {
 
 main() {
 	local check="" group
-	local -a want=() missing=()
-	local deb_src=""
+	local -a want=() more=() missing=()
 
 	case ${1:-} in
 	-h | --help | "")
@@ -162,11 +104,8 @@ main() {
 	for group in "$@"; do
 		group_packages "$group" >/dev/null ||
 			die "unknown group '$group' (known: $groups_all)"
-		read -ra want -d '' < <(echo "${want[*]}" \
-			"$(group_packages "$group")"; printf '\0') || true
-		if needs_deb_src "$group"; then
-			deb_src=1
-		fi
+		read -ra more < <(group_packages "$group")
+		want+=("${more[@]}")
 	done
 
 	command -v dpkg-query >/dev/null ||
@@ -177,9 +116,6 @@ main() {
 		exit 0
 	fi
 	((${#missing[@]} == 0)) || install_missing "${missing[@]}"
-	if [[ -n $deb_src ]]; then
-		have_deb_src || write_deb_src
-	fi
 }
 
 main "$@"

@@ -12,11 +12,19 @@
 #   guest_qmp one '{"execute":"query-status"}'
 #   guest_stop one
 #
+# guest_start_raw starts one without a kernel: SeaBIOS boots from its disks.
+# guest_wait_boot works again after every reboot (or use guest_reboot).
+# guest_spawn, guest_join: a command in the background of the guest.
+# guest_put: a file into the guest. guest_wait_event: an event of QMP.
+# guest_kill: kill -9. guest_wait_exit: QEMU's status. guest_kill_all: for traps.
+# guest_splats: what the guest's kernel complained about, if anything.
+#
 # A guest is Debian's kernel with everything in its initramfs: busybox, fio,
 # e2fsprogs. Commands reach it over virtio-serial and never touch its disks.
 # What belongs to a guest lies in $GUEST_DIR/NAME: console.log, qemu.log (what
 # QEMU said), qemu.pid, qmp.sock (free for other users of QMP), events.
 #
+# LAB_PATIENCE (see run.sh) multiplies every limit that is given in seconds.
 # Every function returns 0 if all went well. guest_run returns the command's
 # status, or 124 (time limit), 125 (the guest is gone), 126 (it rebooted).
 #
@@ -35,8 +43,13 @@ GUEST_DIR=${GUEST_DIR:-/run/guest}	# state of the guests
 : "${GUEST_QEMU:=/usr/bin/qemu-system-x86_64}"
 # Loaded whenever an argument names vhost-blk-pci; set it to nothing for a QEMU
 # that has the device built in.
-GUEST_PLUGIN=${GUEST_PLUGIN-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." &&
-	pwd)/qemu/build/vhost-blk-pci.so}
+# GUEST_PLUGIN (default: qemu/build/vhost-blk-pci.so of the tree)
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+GUEST_PLUGIN=${GUEST_PLUGIN-$lab_root/qemu/build/vhost-blk-pci.so}
+guest_patience=${LAB_PATIENCE:-1}
 
 guest_say() {
 	echo "guest: $*" >&2
@@ -68,7 +81,7 @@ guest_alive() {
 # guest_wait_exit NAME [SECONDS]: waits for QEMU to end; returns its status,
 # or 124 if it did not end in time.
 guest_wait_exit() {
-	local end=$((SECONDS + ${2:-60})) status
+	local end=$((SECONDS + ${2:-60} * guest_patience)) status
 
 	while [[ ! -s $GUEST_DIR/$1/status ]]; do
 		((SECONDS < end)) || return 124
@@ -86,7 +99,7 @@ guest_load_kvm() {
 
 # guest_launch NAME ARGS...: common part of the starters.
 guest_launch() {
-	local name=$1 dir=$GUEST_DIR/$1 tries
+	local name=$1 dir=$GUEST_DIR/$1 end
 	local -a qemu
 	shift
 
@@ -130,13 +143,13 @@ guest_launch() {
 	disown
 
 	# The monitor answers once all devices are there.
-	for ((tries = 0; tries < 600; tries++)); do
+	end=$((SECONDS + 120 * guest_patience))
+	until [[ -S $dir/qmp.sock ]] || ((SECONDS >= end)); do
 		if [[ -s $dir/status ]]; then
 			guest_say "QEMU of $name ended:"
 			cat "$dir/qemu.log" >&2
 			return 1
 		fi
-		[[ ! -S $dir/qmp.sock ]] || break
 		guest_nap
 	done
 	guest_qmp "$name" '{"execute":"qmp_capabilities"}' >/dev/null
@@ -173,7 +186,7 @@ guest_qmp() {
 	local dir=$GUEST_DIR/$1 line in out lock end id
 	local status=124
 
-	end=$((SECONDS + ${3:-60}))
+	end=$((SECONDS + ${3:-60} * guest_patience))
 	id=lab-$BASHPID-$RANDOM
 	exec {lock}>"$dir/qmp.lock"
 	flock "$lock"
@@ -204,8 +217,9 @@ guest_qmp() {
 # guest_wait_event NAME EVENT [SECONDS] [PATTERN]: waits for an event that was
 # not waited for before and whose line holds PATTERN; prints it.
 guest_wait_event() {
-	local dir=$GUEST_DIR/$1 end=$((SECONDS + ${3:-60})) line rest found
+	local dir=$GUEST_DIR/$1 end line rest found
 
+	end=$((SECONDS + ${3:-60} * guest_patience))
 	while :; do
 		guest_qmp "$1" '{"execute":"query-name"}' >/dev/null || return
 		rest="" found=""
@@ -236,7 +250,7 @@ guest_wait_boot() {
 	local dir=$GUEST_DIR/$1 end line out
 	local status=124
 
-	end=$((SECONDS + ${2:-$GUEST_BOOT_TIMEOUT}))
+	end=$((SECONDS + ${2:-$GUEST_BOOT_TIMEOUT} * guest_patience))
 	exec {out}<>"$dir/agent.out"
 	while ((SECONDS < end)); do
 		line=""
@@ -261,7 +275,8 @@ guest_wait_boot() {
 
 # guest_run NAME COMMAND [SECONDS]: runs a shell command in the guest.
 guest_run() {
-	local dir=$GUEST_DIR/$1 limit=${3:-$GUEST_TIMEOUT}
+	local dir=$GUEST_DIR/$1
+	local limit=$((${3:-$GUEST_TIMEOUT} * guest_patience))
 	local lock in out end line id text done_status out_bytes err_bytes
 	local status=124
 
@@ -324,11 +339,10 @@ mv $file.tmp $file.status) </dev/null >/dev/null 2>&1 &"
 # guest_join NAME TAG [SECONDS]: waits for a spawned command, prints what it
 # wrote and returns its status.
 guest_join() {
-	local file=/run/spawn.$2 limit=${3:-$GUEST_TIMEOUT}
+	local file=/run/spawn.$2
 
-	guest_run "$1" "i=0; while [ ! -e $file.status ]; do
-	sleep 0.2; i=\$((i+1)); [ \$i -lt $((limit * 5)) ] || exit 124; done
-cat $file.out; exit \$(cat $file.status)" "$limit"
+	guest_run "$1" "while [ ! -e $file.status ]; do sleep 0.2; done
+cat $file.out; exit \$(cat $file.status)" "${3:-$GUEST_TIMEOUT}"
 }
 
 # guest_put NAME FILE PATH: copies a file of L1 into the guest (mode kept as
@@ -370,6 +384,12 @@ guest_kill() {
 		guest_say "QEMU of $1 (pid $pid) survives kill -9"
 		return 1
 	}
+}
+
+# guest_splats NAME: prints what the guest's kernel complained about; fails if
+# it did not.
+guest_splats() {
+	lab_splats "$GUEST_DIR/$1/console.log"
 }
 
 # guest_kill_all: ends whatever still runs; for exit traps.

@@ -49,7 +49,7 @@ find_port() {
 }
 
 # Shortly before our time is up, put on the console what everybody waits for.
-# The limit counts from the start of QEMU, up to some ten seconds before our clock.
+# The limit counts from the start of QEMU, some seconds before our clock does.
 dump_before_limit() {
 	local uptime rest
 

@@ -63,7 +63,6 @@ arg() {
 job=$(arg job)
 kernel=$(arg kernel)
 version=$(uname -r)
-console_level=$(arg loglevel)
 
 # Modules of the kernel that runs, wherever they are kept.
 mkdir -p "/new/lib/modules/$version"
@@ -79,7 +78,7 @@ for dir in proc sys dev; do
 	mkdir -p "/new/$dir"
 	mount -o move "/$dir" "/new/$dir" || fail "cannot move /$dir"
 done
-dmesg -n "${console_level:-7}"
+dmesg -n 7
 
 [ -r "/new$job/host.sh" ] || fail "no $job/host.sh"
 exec switch_root /new /bin/bash "$job/host.sh"

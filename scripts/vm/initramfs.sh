@@ -4,7 +4,7 @@
 # Builds the initramfs of the lab's host (l1) or guest (l2) for a kernel and
 # prints the file's name. Kept in the cache until anything in it changes.
 #
-#   scripts/vm/initramfs.sh l1|l2 KERNELDIR VERSION
+#   scripts/vm/initramfs.sh l1|l2 KERNELDIR
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -26,7 +26,8 @@ fio=$lab_cache/bin/fio
 fio_drops=(libgfapi.so.0 libnbd.so.0 libibverbs.so.1 librdmacm.so.1
 	   librados.so.2 librbd.so.1 libpmemblk.so.1 libpmem.so.1)
 
-which=$1 kernel=$2 version=$3
+which=$1 kernel=$2
+version=$(lab_version "$kernel")
 
 # Paths, in order of loading, of the modules named and what they depend on.
 # A module built into the kernel gives nothing; one that is missing is an
@@ -81,7 +82,11 @@ add_busybox() {
 }
 
 lean_fio() {
-	[[ ! $fio -nt /usr/bin/fio ]] || return 0
+	local stamp
+
+	stamp=$(stat -L -c '%s %Y' /usr/bin/fio "$lab_dir/lean-elf.pl")
+	[[ ! -x $fio || $(cat "$fio.stamp" 2>/dev/null) != "$stamp" ]] ||
+		return 0
 	mkdir -p "${fio%/*}"
 	if "$lab_dir/lean-elf.pl" program /usr/bin/fio "$fio.new" \
 			"${fio_drops[@]}" &&
@@ -93,6 +98,7 @@ lean_fio() {
 		lab_say "this fio cannot be made lean, using it as it is"
 		cp /usr/bin/fio "$fio"
 	fi
+	echo "$stamp" > "$fio.stamp"
 }
 
 add_programs() {
@@ -110,10 +116,41 @@ add_programs() {
 	echo ext4 > "$dir/etc/filesystems"
 }
 
+# Everything that the result is made of.
+inputs() {
+	stat -L -c '%n %s %Y' /usr/bin/busybox "$@" \
+		"$lab_dir"/{initramfs,lib}.sh "$lab_dir/init-$which.sh"
+	if [[ $which == l2 ]]; then
+		stat -L -c '%n %s %Y' "$fio" "${programs_l2[@]}"
+	fi
+}
+
+# build OUT FILE...: puts the tree together, with these modules.
+build() {
+	local out=$1 tree=$tmp/tree
+	shift
+
+	mkdir -p "$tree"/{bin,sbin,dev,etc,mnt,proc,run,sys,tmp,usr/bin}
+	add_busybox "$tree"
+	install -m 755 "$lab_dir/init-$which.sh" "$tree/init"
+	add_modules "$tree" "$@"
+	if [[ $which == l1 ]]; then
+		echo "${modules_l1[@]}" > "$tree/modules"
+	else
+		echo "${modules_l2[@]}" > "$tree/modules"
+		add_programs "$tree"
+	fi
+	(cd "$tree" && find . -print0 | sort -z |
+		cpio --quiet -0 -o -H newc -R 0:0) > "$tmp/cpio"
+	mv "$tmp/cpio" "$out"
+}
+
 main() {
-	local name out stamp tmp tree
+	local out stamp
 	local -a files
 
+	mkdir -p "$lab_cache/initramfs"
+	lab_lock initramfs
 	case $which in
 	l1)
 		mapfile -t files < <(
@@ -129,40 +166,14 @@ main() {
 		lab_die "unknown initramfs '$which'" ;;
 	esac
 
-	name=$(basename "$kernel")
-	out=$lab_cache/initramfs/$name-$which.cpio
-	stamp=$(
-		stat -L -c '%n %s %Y' /usr/bin/busybox \
-			"$lab_dir"/{initramfs,lib}.sh "$lab_dir/init-$which.sh" "${files[@]}"
-		if [[ $which == l2 ]]; then
-			stat -L -c '%n %s %Y' "$fio" "${programs_l2[@]}"
-		fi
-	)
-	if [[ -e $out && $(cat "$out.stamp" 2>/dev/null) == "$stamp" ]]; then
-		echo "$out"
-		return
+	out=$lab_cache/initramfs/$(basename "$kernel")-$which.cpio
+	stamp=$(inputs "${files[@]}")
+	if [[ ! -e $out || $(cat "$out.stamp" 2>/dev/null) != "$stamp" ]]; then
+		tmp=$(mktemp -d "$lab_cache/initramfs/tmp.XXXXXX")
+		trap 'rm -rf "$tmp"' EXIT
+		build "$out" "${files[@]}"
+		echo "$stamp" > "$out.stamp"
 	fi
-
-	lab_lock initramfs
-	mkdir -p "$lab_cache/initramfs"
-	tmp=$(mktemp -d "$lab_cache/initramfs/tmp.XXXXXX")
-	# shellcheck disable=SC2064 # expanded now on purpose
-	trap "rm -rf '$tmp'" EXIT
-	tree=$tmp/tree
-	mkdir -p "$tree"/{bin,sbin,dev,etc,mnt,proc,run,sys,tmp,usr/bin}
-	add_busybox "$tree"
-	install -m 755 "$lab_dir/init-$which.sh" "$tree/init"
-	add_modules "$tree" "${files[@]}"
-	if [[ $which == l1 ]]; then
-		echo "${modules_l1[@]}" > "$tree/modules"
-	else
-		echo "${modules_l2[@]}" > "$tree/modules"
-	fi
-	[[ $which != l2 ]] || add_programs "$tree"
-	(cd "$tree" && find . -print0 | sort -z |
-		cpio --quiet -0 -o -H newc -R 0:0) > "$tmp/cpio"
-	mv "$tmp/cpio" "$out"
-	echo "$stamp" > "$out.stamp"
 	echo "$out"
 }
 

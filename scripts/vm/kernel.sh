@@ -23,47 +23,43 @@ newest_headers() {
 		grep -vE -- '-(rt|cloud)-amd64$' | sort -V | tail -n 1
 }
 
+# fetch PACKAGE VERSION DIR: prints the name of the downloaded package.
 fetch() {
-	local version=$1 dest=$2 deb pkgver
-	local pkg=linux-image-$version
+	local pkg=$1=$2 deb=$3/$1_${2//:/%3a}_amd64.deb
+	local -a download=(apt-get -qq -o "APT::Sandbox::User=$(id -un)"
+			   download "$pkg")
 
-	pkgver=$(dpkg-query -W -f '${Version}' "linux-headers-$version")
-	deb=$dest/${pkg}_${pkgver//:/%3a}_amd64.deb
 	if [[ ! -s $deb ]]; then
-		lab_say "downloading $pkg $pkgver (about 70 MB)"
-		mkdir -p "$dest"
+		lab_say "downloading $1 $2 (about 70 MB)"
+		mkdir -p "$3"
 		(
-			cd "$dest"
-			opts=(-qq -o "APT::Sandbox::User=$(id -un)")
-			apt-get "${opts[@]}" download "$pkg=$pkgver" >&2 ||
-			{
-				apt-get -qq update >&2 &&
-				apt-get "${opts[@]}" download \
-					"$pkg=$pkgver" >&2
-			}
-		) || lab_die "cannot download $pkg $pkgver"
+			cd "$3"
+			"${download[@]}" >&2 ||
+				{ apt-get -qq update && "${download[@]}"; } >&2
+		) || lab_die "cannot download $1 $2"
 	fi
 	[[ -s $deb ]] || lab_die "no $deb after the download"
 	echo "$deb"
 }
 
+# unpack VERSION DEB DIR
 unpack() {
-	local version=$1 dir=$2 deb tmp
+	local tmp
 
-	deb=$(fetch "$version" "$lab_cache/src")
-	lab_say "unpacking $(basename "$deb")"
-	tmp=$(mktemp -d "$dir.XXXXXX")
-	dpkg-deb --fsys-tarfile "$deb" |
-		tar -x -C "$tmp" ./boot ./lib/modules
-	mv "$tmp/boot/vmlinuz-$version" "$tmp/bzImage"
-	depmod -b "$tmp" "$version"
+	lab_say "unpacking $(basename "$2")"
+	tmp=$(mktemp -d "$3.XXXXXX")
+	dpkg-deb --fsys-tarfile "$2" |
+		tar -x -C "$tmp" "./boot/vmlinuz-$1" ./lib/modules
+	mv "$tmp/boot/vmlinuz-$1" "$tmp/bzImage"
+	rmdir "$tmp/boot"
+	depmod -b "$tmp" "$1"
 	chmod 755 "$tmp"
-	rm -rf "$dir"
-	mv "$tmp" "$dir"
+	rm -rf "$3"
+	mv "$tmp" "$3"
 }
 
 main() {
-	local version dir
+	local version pkgver dir ready deb
 
 	version=${VHOST_BLK_KERNEL:-$(newest_headers)}
 	[[ -n $version ]] ||
@@ -80,12 +76,17 @@ main() {
 		lab_die "unknown argument '$1'" ;;
 	esac
 
-	dir=$lab_cache/kernel/$version
-	if [[ ! -e $dir/lib/modules/$version/modules.dep ]]; then
-		mkdir -p "$lab_cache/kernel"
+	pkgver=$(dpkg-query -W -f '${Version}' "linux-headers-$version") ||
+		lab_die "linux-headers-$version is not installed"
+	dir=$lab_cache/kernel/${version}_$pkgver
+	ready=$dir/lib/modules/$version/modules.dep
+	if [[ ! -e $ready ]]; then
 		lab_lock kernel
-		[[ -e $dir/lib/modules/$version/modules.dep ]] ||
-			unpack "$version" "$dir"
+	fi
+	if [[ ! -e $ready ]]; then
+		mkdir -p "$lab_cache/kernel"
+		deb=$(fetch "linux-image-$version" "$pkgver" "$lab_cache/src")
+		unpack "$version" "$deb" "$dir"
 	fi
 	echo "$dir"
 }

@@ -27,6 +27,11 @@ lab_lock() {
 	flock -w 600 "$fd" || lab_die "someone else holds $lab_cache/.lock-$1"
 }
 
+# lab_version DIR: the version of the kernel in DIR.
+lab_version() {
+	(cd "$1/lib/modules" && echo *)
+}
+
 # lab_image DIR: prints the file to boot of the kernel in DIR: the one in its
 # bzImage, unpacked, if it has the entry point for that.
 lab_image() {
@@ -34,6 +39,8 @@ lab_image() {
 
 	if [[ ! $image -nt $1/bzImage ]]; then
 		lab_lock image
+	fi
+	if [[ ! $image -nt $1/bzImage ]]; then
 		"$lab_dir/extract-vmlinux.sh" "$1/bzImage" "$image.full" &&
 			"$lab_dir/lean-elf.pl" kernel "$image.full" \
 				"$image.new" || return
@@ -41,10 +48,9 @@ lab_image() {
 		# The note: sizes 4 and 8, type 18 (entry point), owner Xen.
 		if ! LC_ALL=C grep -qaP \
 			'\x04\0\0\0\x08\0\0\0\x12\0\0\0Xen\0' "$image.new"; then
-			ln -sf bzImage "$image.new"
+			cp "$1/bzImage" "$image.new"
 		fi
 		mv "$image.new" "$image"
-		touch -h "$image"
 	fi
 	echo "$image"
 }

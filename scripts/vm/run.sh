@@ -18,7 +18,7 @@ with its status; without a command gives a shell (Ctrl-A X kills the machine).
   --kernel stock|debug  Debian's kernel, or the one scripts/vm/debug-kernel.sh
                         builds (default: stock)
   --accel tcg|kvm|auto  emulate, use KVM, or use KVM if booting with it works
-                        here (default: $VHOST_BLK_ACCEL or tcg)
+                        here (default: VHOST_BLK_ACCEL, or tcg)
   --cpus N, --mem SIZE  default: 2, 4G
   --timeout SEC         time limit for boot and command (default: 600)
   --append ARGS         add to the kernel command line
@@ -36,6 +36,9 @@ with its status; without a command gives a shell (Ctrl-A X kills the machine).
 In L1: VHOST_BLK_KO names the module that fits the kernel (not inserted),
 scripts/vm/guest.sh starts guests (L2), modprobe finds every module of the
 kernel.
+
+On a machine that is busy with other things set LAB_PATIENCE=N in the
+environment: every time limit, also those of guest.sh, is N times as long.
 
 Status: that of the command; 124 if the time limit was reached; 125 if the
 machine crashed, printed a BUG, Oops or warning, or ended without its token.
@@ -57,6 +60,7 @@ opt_log=""
 opt_nvme=()
 opt_qemu=()
 command=()
+patience=${LAB_PATIENCE:-1}
 
 # Set by prepare_*
 job=""
@@ -104,6 +108,9 @@ parse() {
 	command=("$@")
 	[[ $opt_timeout =~ ^[0-9]+$ ]] || lab_die "bad --timeout $opt_timeout"
 	[[ $opt_cpus =~ ^[0-9]+$ ]] || lab_die "bad --cpus $opt_cpus"
+	[[ $patience =~ ^[0-9]+$ ]] || lab_die "bad LAB_PATIENCE $patience"
+	opt_timeout=$((opt_timeout * patience))
+	[[ -z $opt_icount ]] || opt_accel=tcg
 }
 
 cleanup() {
@@ -136,13 +143,12 @@ prepare_kernel() {
 	*)
 		lab_die "unknown kernel '$opt_kernel'" ;;
 	esac
-	version=$(cd "$kernel/lib/modules" && echo *)
+	version=$(lab_version "$kernel")
 	image=$(lab_image "$kernel")
-	l1_initramfs=$("$lab_dir/initramfs.sh" l1 "$kernel" "$version")
+	l1_initramfs=$("$lab_dir/initramfs.sh" l1 "$kernel")
 	# Guests run the stock kernel, whatever runs below them.
 	guest_image=$(lab_image "$stock")
-	guest_initramfs=$("$lab_dir/initramfs.sh" l2 "$stock" \
-		"$(basename "$stock")")
+	guest_initramfs=$("$lab_dir/initramfs.sh" l2 "$stock")
 
 	opt_module=$(realpath -m "${opt_module:-$module}")
 	if [[ -e $opt_module &&
@@ -150,6 +156,36 @@ prepare_kernel() {
 		lab_say "warning: $opt_module is for" \
 			"$(vermagic_of "$opt_module"), not for $version:" \
 			"build with KDIR=/lib/modules/$version/build"
+	fi
+}
+
+# KVM is of use if Debian's kernel boots with it and has KVM itself. Whether it
+# does is found out by doing it, once per boot of this machine.
+kvm_works() {
+	local known=$lab_cache/kvm-works param boot answer=no
+
+	[[ -r /dev/kvm && -w /dev/kvm ]] || return
+	for param in /sys/module/kvm_{intel,amd}/parameters/nested; do
+		[[ ! -e $param || $(cat "$param") == [1Yy] ]] || return
+	done
+	boot=$(cat /proc/sys/kernel/random/boot_id)
+	if [[ $(cat "$known" 2>/dev/null) != "$boot $version "* ]]; then
+		lab_say "trying whether KVM works here"
+		if "$0" --accel kvm --timeout 30 -- sh -c \
+			'{ modprobe kvm_intel || modprobe kvm_amd; } &&
+			 test -c /dev/kvm' >/dev/null 2>&1; then
+			answer=yes
+		fi
+		echo "$boot $version $answer" > "$known"
+	fi
+	[[ $(cat "$known") == *" yes" ]]
+}
+
+choose_accel() {
+	[[ $opt_accel == auto ]] || return 0
+	opt_accel=tcg
+	if kvm_works; then
+		opt_accel=kvm
 	fi
 }
 
@@ -173,6 +209,7 @@ prepare_job() {
 			lab_rows "$rows" lab_cols "$cols"
 		printf 'export %s=%q\n' VHOST_BLK_KO "$opt_module" \
 			LAB_KERNEL "$opt_kernel" LAB_ACCEL "$opt_accel" \
+			LAB_PATIENCE "$patience" \
 			LAB_GUEST_KERNEL "$guest_image" \
 			LAB_GUEST_INITRAMFS "$guest_initramfs" \
 			VHOST_BLK_CACHE "$lab_cache"
@@ -283,21 +320,40 @@ run_qemu() {
 	return "$status"
 }
 
-keep_log() {
-	local kept
+# The console is the terminal: nothing is judged.
+run_terminal() {
+	local saved
 
-	mkdir -p "$lab_cache/logs"
-	kept=$(mktemp "$lab_cache/logs/console.XXXXXX.log")
+	saved=$(stty -g 2>/dev/null) || saved=""
+	"${qemu[@]}" || true
+	[[ -z $saved ]] || stty "$saved"
+}
+
+# Keeps the console log of a run that failed, and those of some before it, and
+# shows the end of it, or only what came after the start of the command if the
+# machine itself did well.
+keep_log() {
+	local kept logs=$lab_cache/logs
+
+	mkdir -p "$logs"
+	find "$logs" -name 'console.*' -printf '%T@ %p\n' | sort -rn |
+		tail -n +30 | cut -d ' ' -f 2- | xargs -r rm -f
+	kept=$(mktemp "$logs/console.XXXXXX.log")
 	cp "$job/console.log" "$kept"
+	chmod 644 "$kept"
 	{
 		echo "---- end of the console log $kept"
-		tail -n 40 "$kept" | tr -d '\r'
+		if [[ -n $1 ]]; then
+			sed -n '/lab: command starts/,$p' "$kept"
+		else
+			cat "$kept"
+		fi | tail -n 40 | tr -d '\r'
 		echo "----"
 	} >&2
 }
 
 verdict() {
-	local timed_out=$1 status seen="" found
+	local timed_out=$1 status seen="" found machine_ok=""
 
 	if [[ -s $job/verdict ]]; then
 		read -r seen status < "$job/verdict" || true
@@ -308,14 +364,17 @@ verdict() {
 	elif [[ $seen != "$token" || ! $status =~ ^[0-9]+$ ]]; then
 		lab_say "the machine ended without its token"
 		status=125
+	else
+		machine_ok=1
 	fi
 	if found=$(lab_splats "$job/console.log" "$opt_allow"); then
 		lab_say "the kernel complained:"
 		head -n 5 <<<"$found" >&2
 		((status)) || status=125
+		machine_ok=""
 	fi
 	[[ -z $opt_log ]] || cp "$job/console.log" "$opt_log"
-	((status == 0)) || keep_log
+	((status == 0)) || keep_log "$machine_ok"
 	return "$status"
 }
 
@@ -325,13 +384,14 @@ main() {
 	parse "$@"
 	"$lab_root/scripts/deps.sh" lab >&2
 	prepare_kernel
+	choose_accel
 	prepare_job
 	prepare_qemu
 	if ((${#command[@]})); then
 		run_qemu || timed_out=$?
 		verdict "$timed_out"
 	else
-		"${qemu[@]}"
+		run_terminal
 	fi
 }
 

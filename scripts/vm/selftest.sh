@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Tests the lab itself: that run.sh calls success only what succeeded, that the
+# host it boots has what it promises, and that guests in it work. KTAP.
+#
+#   scripts/vm/selftest.sh [PATTERN]	only tests whose name holds PATTERN
+
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+pattern=${1:-}
+number=0
+passed=0
+failed=0
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# lab ARGS...: run.sh; what it wrote in $tmp/out and $tmp/err, its status here.
+lab() {
+	local status=0
+
+	"$lab_dir/run.sh" "$@" > "$tmp/out" 2> "$tmp/err" || status=$?
+	echo "$status" > "$tmp/status"
+	return "$status"
+}
+
+# status_is NUMBER, said TEXT: about the last run.
+status_is() {
+	[[ $(cat "$tmp/status") == "$1" ]] ||
+		{ echo "status $(cat "$tmp/status") instead of $1"; return 1; }
+}
+
+said() {
+	grep -q "$1" "$tmp/err" || { echo "did not say '$1'"; return 1; }
+}
+
+kept_log() {
+	local log
+
+	log=$(sed -n 's/^---- end of the console log //p' "$tmp/err")
+	[[ -s $log ]] || { echo "no console log kept"; return 1; }
+}
+
+test_success() {
+	lab true || true
+	status_is 0
+}
+
+test_status_and_output() {
+	lab -- sh -c 'seq 1 50000; echo "to stderr" >/dev/stderr; exit 3' || true
+	status_is 3 && kept_log &&
+		cmp "$tmp/out" <(seq 1 50000; echo "to stderr")
+}
+
+test_panic() {
+	lab -- sh -c 'echo before; echo c > /proc/sysrq-trigger; sleep 60' ||
+		true
+	status_is 125 && kept_log && said 'without its token' &&
+		said 'Kernel panic' && grep -qx before "$tmp/out"
+}
+
+test_hang() {
+	lab --timeout 40 sleep 1000 || true
+	status_is 124 && kept_log && said 'time limit'
+}
+
+test_no_token() {
+	lab -- sh -c 'echo o > /proc/sysrq-trigger; sleep 60' || true
+	status_is 125 && kept_log && said 'without its token'
+}
+
+# A warning is a failure although the command succeeds, unless it is expected.
+test_warning() {
+	local fake='WARNING: CPU: 0 PID: 1 at a.c:1'
+
+	lab -- sh -c "echo '$fake' > /dev/kmsg" || true
+	status_is 125 && said 'the kernel complained' || return
+	lab --allow 'at a\.c:1' -- sh -c "echo '$fake' > /dev/kmsg" || true
+	status_is 0
+}
+
+# Nobody is left when run.sh is killed.
+test_killed() {
+	local pid qemu="" tries
+
+	"$lab_dir/run.sh" sleep 1000 > "$tmp/out" 2> "$tmp/err" &
+	pid=$!
+	for ((tries = 0; tries < 200; tries++)); do
+		qemu=$(pgrep -P "$pid" qemu-system || true)
+		[[ -z $qemu ]] || break
+		sleep 0.1
+	done
+	[[ -n $qemu ]] || { echo "no QEMU"; kill "$pid"; return 1; }
+	sleep 1
+	kill -9 "$pid"
+	wait "$pid" 2>/dev/null || true
+	sleep 1
+	! kill -0 "$qemu" 2>/dev/null || { echo "QEMU lives"; return 1; }
+}
+
+test_host() {
+	mkdir "$tmp/share"
+	lab --out "$tmp/share" --nvme size=64M,lbs=4096,queues=2 \
+		--nvme size=1G,backend=null \
+		-- bash "$lab_dir/selftest-l1.sh" "$tmp/share" || true
+	status_is 0 || { cat "$tmp/out"; return 1; }
+	[[ $(cat "$tmp/share/answer") == "from L1" ]] ||
+		{ echo "/out does not arrive"; return 1; }
+	[[ ! -e $tmp/share/overlay ]] || { echo "L1 wrote to us"; return 1; }
+}
+
+test_guest() {
+	lab -- bash "$lab_dir/selftest-l2.sh" || true
+	status_is 0 || { cat "$tmp/out" "$tmp/err"; return 1; }
+}
+
+tests=(success status_and_output panic hang no_token warning killed host guest)
+
+chosen=()
+for name in "${tests[@]}"; do
+	[[ $name != *"$pattern"* ]] || chosen+=("$name")
+done
+echo "TAP version 13"
+echo "1..${#chosen[@]}"
+for name in "${chosen[@]}"; do
+	number=$((number + 1))
+	if why=$("test_$name" 2>&1); then
+		echo "ok $number $name"
+		passed=$((passed + 1))
+	else
+		[[ -z $why ]] || echo "# ${why//$'\n'/$'\n'# }"
+		echo "not ok $number $name"
+		failed=$((failed + 1))
+	fi
+done
+echo "$passed passed, $failed failed, 0 skipped"
+((failed == 0))

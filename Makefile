@@ -133,7 +133,7 @@ check-debug: qemu-plugin selftests
 	$(run) scripts/vm/debug-kernel.sh
 	@$(run) selftests/run.sh --kernel debug $(GROUPS)
 
-demo: check-modules qemu-plugin
+demo:
 	@$(run) scripts/demo/run.sh
 
 lint: build-deps

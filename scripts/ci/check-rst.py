@@ -17,8 +17,8 @@ from docutils.parsers.rst import Directive, directives
 # "dir/file.ext", no wildcards or placeholders.
 MENTION = re.compile(r'(?<![\w/.-])((?:Documentation|drivers|include|qemu|'
                      r'scripts|selftests|tools)/[\w./-]*[\w/])')
-# Made by a build.
-BUILT = re.compile(r'^(qemu|selftests)/build/|\.ko$')
+# Made by a build, or standing for any name.
+NOT_THERE = re.compile(r'^(qemu|selftests)/build/|\.ko$|NAME')
 
 top = pathlib.Path(__file__).resolve().parents[2]
 complaints = []
@@ -52,7 +52,7 @@ def check(path):
             complaints.append(f'{path}:{message.get("line", "?")}: '
                               + message.astext().replace('\n', ' '))
     for mention in MENTION.findall(path.read_text()):
-        if not BUILT.search(mention) and not (top / mention).exists():
+        if not NOT_THERE.search(mention) and not (top / mention).exists():
             complaints.append(f'{path}: there is no {mention}')
 
 

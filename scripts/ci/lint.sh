@@ -103,7 +103,8 @@ rule_length() {
 rule_messages() {
 	local -a list
 
-	mapfile -t list < <(files drivers/vhost/blk/{ring,cmd,req,bio,worker}.c)
+	mapfile -t list < <(files \
+		drivers/vhost/blk/{ring,hold,cmd,req,bio,worker}.c)
 	none '\b(pr_[a-z_]+|printk[a-z_]*|dev_(emerg|crit|err|warn|notice|info|dbg))[[:space:]]*\(' \
 		"${list[@]}"
 }

@@ -61,7 +61,6 @@ struct vhost_blk_backend *vhost_blk_backend_open(int fd)
 	be->file = file;
 	be->bdev = I_BDEV(file->f_mapping->host);
 	be->writable = file->f_mode & FMODE_WRITE;
-	be->nowait = bdev_nowait(be->bdev);
 
 	ret = sync_blockdev(be->bdev);
 	if (ret)

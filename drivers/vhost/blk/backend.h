@@ -16,13 +16,11 @@ struct vhost_blk_limits;
  * @file: the owner's open file; keeps @bdev open
  * @bdev: the block device or partition
  * @writable: @file was opened for writing
- * @nowait: the device takes REQ_NOWAIT
  */
 struct vhost_blk_backend {
 	struct file *file;
 	struct block_device *bdev;
 	bool writable;
-	bool nowait;
 };
 
 struct vhost_blk_backend *vhost_blk_backend_open(int fd);

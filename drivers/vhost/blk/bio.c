@@ -8,12 +8,12 @@
 #include "backend.h"
 #include "cmd.h"
 #include "req.h"
+#include "span.h"
 #include "vq.h"
 
 #include <linux/blkdev.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 /* Pages pinned at a time; the array is on the stack. */
 #define VHOST_BLK_PIN_BATCH 32
@@ -44,12 +44,6 @@ struct vhost_blk_build {
 	unsigned int nr_pages;
 };
 
-/* A position in a list of spans. */
-struct vhost_blk_span_cursor {
-	const struct vhost_blk_span *span;
-	u32 off;
-};
-
 static void vhost_blk_bio_end_io(struct bio *bio)
 {
 	struct vhost_blk_req *req = bio->bi_private;
@@ -67,7 +61,7 @@ static void vhost_blk_bio_init(struct vhost_blk_build *b,
 	bio_init(&vbio->bio, req->vq->backend->bdev, vecs, nr_vecs, b->opf);
 	vbio->bio.bi_iter.bi_sector = b->sector;
 	vbio->next = NULL;
-	vbio->req = req;
+	vbio->opf = b->opf;
 	vbio->todo = true;
 	*b->tail = vbio;
 	b->tail = &vbio->next;
@@ -88,7 +82,7 @@ static int vhost_blk_bio_next(struct vhost_blk_build *b)
 	}
 
 	nr_vecs = bio_max_segs(b->nr_pages);
-	big = kmalloc(struct_size(big, vecs, nr_vecs), GFP_NOIO);
+	big = kmalloc(struct_size(big, vecs, nr_vecs), GFP_NOIO | __GFP_NOWARN);
 	if (!big)
 		return -ENOMEM;
 	vhost_blk_bio_init(b, &big->vbio, big->vecs, nr_vecs);
@@ -107,35 +101,36 @@ static bool vhost_blk_bio_ends_in(const struct bio *bio,
 }
 
 /*
- * Adds a piece of a page, with the reference held on it. For each bvec exactly
- * one reference is kept for each page that it touches.
+ * Appends a piece of a page to the last bio, with the reference held on it. For
+ * each bvec exactly one reference is kept for each page that it touches.
  */
+static bool vhost_blk_bio_append(struct vhost_blk_build *b, struct page *page,
+				 unsigned int len, unsigned int off)
+{
+	struct bio *bio = &b->last->bio;
+	unsigned short vcnt = bio->bi_vcnt;
+	bool same = vcnt && vhost_blk_bio_ends_in(bio, page, off);
+
+	if (bio_add_page(bio, page, len, off) != len)
+		return false;
+	if (same && bio->bi_vcnt == vcnt)
+		unpin_user_page(page);
+	b->sector += len >> SECTOR_SHIFT;
+	b->nr_pages--;
+	return true;
+}
+
 static int vhost_blk_bio_add(struct vhost_blk_build *b, struct page *page,
 			     unsigned int len, unsigned int off)
 {
 	int ret;
 
-	if (b->last) {
-		struct bio *bio = &b->last->bio;
-		bool same = vhost_blk_bio_ends_in(bio, page, off);
-		unsigned short vcnt = bio->bi_vcnt;
-
-		if (bio_add_page(bio, page, len, off) == len) {
-			if (same && bio->bi_vcnt == vcnt)
-				unpin_user_page(page);
-			goto added;
-		}
-	}
-
+	if (b->last && vhost_blk_bio_append(b, page, len, off))
+		return 0;
 	ret = vhost_blk_bio_next(b);
 	if (ret)
 		return ret;
-	if (bio_add_page(&b->last->bio, page, len, off) != len)
-		return -EIO;
-added:
-	b->sector += len >> SECTOR_SHIFT;
-	b->nr_pages--;
-	return 0;
+	return vhost_blk_bio_append(b, page, len, off) ? 0 : -EIO;
 }
 
 static int vhost_blk_bio_pin_span(struct vhost_blk_build *b,
@@ -186,28 +181,6 @@ static int vhost_blk_bio_pin(struct vhost_blk_build *b,
 	return 0;
 }
 
-/* Copies between @buf and the guest's buffer, which has at least @len left. */
-static int vhost_blk_span_copy(struct vhost_blk_span_cursor *cur, void *buf,
-			       u32 len, bool to_guest)
-{
-	while (len) {
-		u32 n = min(len, cur->span->len - cur->off);
-		void __user *ptr = u64_to_user_ptr(cur->span->hva + cur->off);
-
-		if (to_guest ? copy_to_user(ptr, buf, n) :
-			       copy_from_user(buf, ptr, n))
-			return -EFAULT;
-		buf += n;
-		len -= n;
-		cur->off += n;
-		if (cur->off == cur->span->len) {
-			cur->span++;
-			cur->off = 0;
-		}
-	}
-	return 0;
-}
-
 static int vhost_blk_bio_bounce_page(struct vhost_blk_build *b,
 				     struct vhost_blk_span_cursor *cur, u32 len)
 {
@@ -215,7 +188,7 @@ static int vhost_blk_bio_bounce_page(struct vhost_blk_build *b,
 	struct page *page;
 	int ret;
 
-	page = alloc_page(GFP_NOIO | (out ? 0 : __GFP_ZERO));
+	page = alloc_page(GFP_NOIO | __GFP_NOWARN | (out ? 0 : __GFP_ZERO));
 	if (!page)
 		return -ENOMEM;
 
@@ -237,7 +210,8 @@ static int vhost_blk_bio_bounce(struct vhost_blk_build *b,
 	u32 left = cmd->data_len;
 	int ret;
 
-	bounce = kvmalloc(struct_size(bounce, span, nr_spans), GFP_NOIO);
+	bounce = kvmalloc(struct_size(bounce, span, nr_spans),
+			  GFP_NOIO | __GFP_NOWARN);
 	if (!bounce)
 		return -ENOMEM;
 	bounce->nr_spans = nr_spans;
@@ -304,16 +278,58 @@ void vhost_blk_bio_build_flush(struct vhost_blk_req *req)
 	vhost_blk_bio_init(&b, &req->first, NULL, 0);
 }
 
-/* Makes a bio that was refused with BLK_STS_AGAIN as good as new. */
-static void vhost_blk_bio_rewind(struct vhost_blk_bio *vbio)
+/* Makes a bio that was refused as good as new. */
+static void vhost_blk_bio_rewind(const struct vhost_blk_req *req,
+				 struct vhost_blk_bio *vbio)
 {
 	struct bio *bio = &vbio->bio;
-	blk_opf_t opf = bio->bi_opf & ~REQ_NOWAIT;
 	unsigned short vcnt = bio->bi_vcnt;
 
-	bio_reset(bio, vbio->req->vq->backend->bdev, opf);
+	bio_reset(bio, req->vq->backend->bdev, vbio->opf);
 	bio->bi_vcnt = vcnt;
 	bio->bi_iter = vbio->iter;
+}
+
+/*
+ * A bio that the block layer has to split cannot be submitted with REQ_NOWAIT:
+ * it would be refused however idle the device is.
+ */
+static bool vhost_blk_bio_fits(const struct bio *bio)
+{
+	struct request_queue *q = bdev_get_queue(bio->bi_bdev);
+
+	return bio_sectors(bio) <= queue_max_sectors(q) &&
+	       bio->bi_vcnt <= queue_max_segments(q) &&
+	       !q->limits.chunk_sectors &&
+	       (bio->bi_vcnt <= 1 || !queue_virt_boundary(q));
+}
+
+/**
+ * vhost_blk_bio_may_refuse() - would it help to submit with REQ_NOWAIT?
+ * @req: a request whose bios are built
+ *
+ * Context: worker.
+ * Return: true when the device, as it is now, refuses the request's bios only
+ * for want of a tag.
+ */
+bool vhost_blk_bio_may_refuse(const struct vhost_blk_req *req)
+{
+	const struct vhost_blk_bio *vbio;
+
+	if (!bdev_nowait(req->vq->backend->bdev))
+		return false;
+	for (vbio = req->bios; vbio; vbio = vbio->next)
+		if (!vhost_blk_bio_fits(&vbio->bio))
+			return false;
+	return true;
+}
+
+/* Was this bio sent back, unexecuted, because it was not to wait? */
+static bool vhost_blk_bio_refused(const struct bio *bio)
+{
+	/* A device whose table changes may no longer know REQ_NOWAIT. */
+	return bio->bi_opf & REQ_NOWAIT && (bio->bi_status == BLK_STS_AGAIN ||
+					    bio->bi_status == BLK_STS_NOTSUPP);
 }
 
 /**
@@ -325,8 +341,9 @@ static void vhost_blk_bio_rewind(struct vhost_blk_bio *vbio)
  * returns.
  *
  * Context: worker; sleeps unless @nowait.
+ * Return: false when the request was refused and has ended already.
  */
-void vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait)
+bool vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait)
 {
 	struct vhost_blk_bio *vbio;
 	int nr = 0;
@@ -336,16 +353,17 @@ void vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait)
 
 		if (!vbio->todo)
 			continue;
-		if (bio->bi_status == BLK_STS_AGAIN)
-			vhost_blk_bio_rewind(vbio);
+		if (bio->bi_status)
+			vhost_blk_bio_rewind(req, vbio);
 		bio->bi_end_io = vhost_blk_bio_end_io;
 		bio->bi_private = req;
+		vbio->iter = bio->bi_iter;
 		if (nowait)
 			bio->bi_opf |= REQ_NOWAIT;
-		vbio->iter = bio->bi_iter;
 		nr++;
 	}
 
+	WARN_ON_ONCE(!nr);
 	atomic_set(&req->pending, nr);
 	for (vbio = req->bios; vbio; vbio = vbio->next) {
 		if (!vbio->todo)
@@ -353,6 +371,9 @@ void vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait)
 		vbio->todo = false;
 		submit_bio(&vbio->bio);
 	}
+
+	return !nowait || atomic_read(&req->pending) ||
+	       !vhost_blk_bio_refused(&req->bios->bio);
 }
 
 /**
@@ -373,11 +394,14 @@ blk_status_t vhost_blk_bio_result(const struct vhost_blk_req *req)
 
 		if (bio->bi_status == BLK_STS_OK)
 			continue;
-		if (bio->bi_status != BLK_STS_AGAIN ||
-		    !(bio->bi_opf & REQ_NOWAIT))
-			return bio->bi_status;
-		vbio->todo = true;
-		result = BLK_STS_AGAIN;
+		if (vhost_blk_bio_refused(bio)) {
+			vbio->todo = true;
+			result = BLK_STS_AGAIN;
+			continue;
+		}
+		/* BLK_STS_AGAIN is an error like others after waiting. */
+		return bio->bi_status == BLK_STS_AGAIN ? BLK_STS_IOERR :
+							 bio->bi_status;
 	}
 	return result;
 }

@@ -16,15 +16,15 @@ struct vhost_blk_req;
 /**
  * struct vhost_blk_bio - one bio of a request
  * @next: next bio of the same request, in the order of the data
- * @req: the request
  * @iter: where the bio starts, to submit it again
+ * @opf: its operation and flags, likewise
  * @todo: to be submitted
  * @bio: the bio
  */
 struct vhost_blk_bio {
 	struct vhost_blk_bio *next;
-	struct vhost_blk_req *req;
 	struct bvec_iter iter;
+	blk_opf_t opf;
 	bool todo;
 	struct bio bio;
 };
@@ -32,7 +32,8 @@ struct vhost_blk_bio {
 int vhost_blk_bio_build_rw(struct vhost_blk_req *req,
 			   const struct vhost_blk_cmd *cmd);
 void vhost_blk_bio_build_flush(struct vhost_blk_req *req);
-void vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait);
+bool vhost_blk_bio_may_refuse(const struct vhost_blk_req *req);
+bool vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait);
 blk_status_t vhost_blk_bio_result(const struct vhost_blk_req *req);
 int vhost_blk_bio_release(struct vhost_blk_req *req, bool copy_out);
 

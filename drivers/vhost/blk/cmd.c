@@ -174,6 +174,31 @@ int vhost_blk_cmd_parse(const struct vhost_blk_chain *chain,
 	return 0;
 }
 
+/**
+ * vhost_blk_limits_allow() - does a device allow this access?
+ * @limits: of the device
+ * @type: VIRTIO_BLK_T_IN or VIRTIO_BLK_T_OUT
+ * @sector: first sector, any value
+ * @len: bytes, any value
+ *
+ * Return: true when the access is made of whole logical blocks, inside the
+ * device, and no write to a read-only one.
+ */
+bool vhost_blk_limits_allow(const struct vhost_blk_limits *limits, u32 type,
+			    u64 sector, u64 len)
+{
+	u64 sectors = len >> VHOST_BLK_SECTOR_SHIFT;
+	u32 sector_mask = limits->block_mask >> VHOST_BLK_SECTOR_SHIFT;
+
+	if (!len || len & VHOST_BLK_SECTOR_MASK || len & limits->block_mask)
+		return false;
+	if (sector & sector_mask)
+		return false;
+	if (sectors > limits->capacity || sector > limits->capacity - sectors)
+		return false;
+	return type != VIRTIO_BLK_T_OUT || !limits->read_only;
+}
+
 /* Can all data go to the device in place? Counts the pages on the way. */
 static void vhost_blk_cmd_plan(struct vhost_blk_cmd *cmd,
 			       const struct vhost_blk_limits *limits)
@@ -217,18 +242,8 @@ static void vhost_blk_cmd_plan(struct vhost_blk_cmd *cmd,
 u8 vhost_blk_cmd_check_rw(struct vhost_blk_cmd *cmd,
 			  const struct vhost_blk_limits *limits)
 {
-	u64 sectors = cmd->data_len >> VHOST_BLK_SECTOR_SHIFT;
-	u32 sector_mask = limits->block_mask >> VHOST_BLK_SECTOR_SHIFT;
-
-	if (!cmd->data_len || cmd->data_len & VHOST_BLK_SECTOR_MASK ||
-	    cmd->data_len & limits->block_mask)
-		return VIRTIO_BLK_S_IOERR;
-	if (cmd->sector & sector_mask)
-		return VIRTIO_BLK_S_IOERR;
-	if (sectors > limits->capacity ||
-	    cmd->sector > limits->capacity - sectors)
-		return VIRTIO_BLK_S_IOERR;
-	if (cmd->type == VIRTIO_BLK_T_OUT && limits->read_only)
+	if (!vhost_blk_limits_allow(limits, cmd->type, cmd->sector,
+				    cmd->data_len))
 		return VIRTIO_BLK_S_IOERR;
 
 	vhost_blk_cmd_plan(cmd, limits);

@@ -1,56 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The control path. One mutex per device is held over each ioctl, so that
- * ioctls of one device never run at the same time; nothing is shared with other
- * devices. A device whose disk hangs keeps its own owner waiting and nobody
- * else.
- */
 #include "dev.h"
 #include "backend.h"
 #include "mem.h"
-#include "vq.h"
 
-#include <linux/compat.h>
-#include <linux/fs.h>
 #include <linux/kthread.h>
-#include <linux/miscdevice.h>
-#include <linux/module.h>
-#include <linux/mutex.h>
+#include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
-
-#define VHOST_BLK_FEATURES                                                     \
-	(BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) | BIT_ULL(VIRTIO_BLK_F_SEG_MAX) |      \
-	 BIT_ULL(VIRTIO_BLK_F_GEOMETRY) | BIT_ULL(VIRTIO_BLK_F_RO) |           \
-	 BIT_ULL(VIRTIO_BLK_F_BLK_SIZE) | BIT_ULL(VIRTIO_BLK_F_FLUSH) |        \
-	 BIT_ULL(VIRTIO_BLK_F_TOPOLOGY) | BIT_ULL(VIRTIO_BLK_F_MQ) |           \
-	 BIT_ULL(VIRTIO_F_ANY_LAYOUT) | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | \
-	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_F_VERSION_1))
-
-/* VHOST_SET_VRING_BUSYLOOP_TIMEOUT takes up to a second. */
-#define VHOST_BLK_MAX_POLL_US 1000000U
-
-/**
- * struct vhost_blk_dev - an open /dev/vhost-blk
- * @mutex: serialises ioctls; protects all that follows
- * @mm: the owner's address space, NULL without an owner
- * @features: acknowledged feature bits
- * @mem: memory table, never NULL
- * @backend: the disk; NULL while detached
- * @serial: what GET_ID answers
- * @vqs: queues, made when first configured
- */
-struct vhost_blk_dev {
-	struct mutex mutex; /* serialises ioctls, see above */
-	struct mm_struct *mm;
-	u64 features;
-	struct vhost_blk_mem *mem;
-	struct vhost_blk_backend *backend;
-	struct vhost_blk_serial serial;
-	struct vhost_blk_vq *vqs[VHOST_BLK_MAX_QUEUES];
-};
 
 static struct vhost_blk_vq *vhost_blk_dev_next(const struct vhost_blk_dev *dev,
 					       const struct vhost_blk_vq *prev,
@@ -79,10 +38,6 @@ static bool vhost_blk_vq_configured(const struct vhost_blk_vq *vq)
 {
 	return vq->num && vq->has_addr;
 }
-
-/*
- * Start and stop
- */
 
 static void vhost_blk_dev_stop_queues(struct vhost_blk_dev *dev)
 {
@@ -140,7 +95,15 @@ stop:
 	return ret;
 }
 
-static void vhost_blk_dev_detach(struct vhost_blk_dev *dev)
+/**
+ * vhost_blk_dev_detach() - stop the queues and let the disk go
+ * @dev: the device; nothing is done if no disk is attached
+ *
+ * Returns when the last request in flight has been answered.
+ *
+ * Context: @dev->mutex is held; sleeps for I/O.
+ */
+void vhost_blk_dev_detach(struct vhost_blk_dev *dev)
 {
 	lockdep_assert_held(&dev->mutex);
 
@@ -149,6 +112,32 @@ static void vhost_blk_dev_detach(struct vhost_blk_dev *dev)
 	vhost_blk_dev_stop_queues(dev);
 	vhost_blk_backend_close(dev->backend);
 	dev->backend = NULL;
+}
+
+/**
+ * vhost_blk_dev_attach() - attach a disk and start the configured queues
+ * @dev: the device; a disk that is attached is detached first
+ * @backend: the disk; @dev takes it over, it is closed on error
+ *
+ * Context: process of the owner, @dev->mutex is held; sleeps for I/O.
+ * Return: 0; -EFAULT when no queue has size and addresses, or as
+ * vhost_blk_vq_prepare(). On error no disk is attached.
+ */
+int vhost_blk_dev_attach(struct vhost_blk_dev *dev,
+			 struct vhost_blk_backend *backend)
+{
+	int ret;
+
+	lockdep_assert_held(&dev->mutex);
+
+	vhost_blk_dev_detach(dev);
+	ret = vhost_blk_dev_start_queues(dev, backend);
+	if (ret) {
+		vhost_blk_backend_close(backend);
+		return ret;
+	}
+	dev->backend = backend;
+	return 0;
 }
 
 /* Stops the workers between two requests, with nothing in flight. */
@@ -170,23 +159,57 @@ static void vhost_blk_dev_unpark(struct vhost_blk_dev *dev)
 
 	lockdep_assert_held(&dev->mutex);
 
-	vhost_blk_for_each_running(dev, vq)
+	vhost_blk_for_each_running(dev, vq) {
+		WRITE_ONCE(vq->stopping, false);
 		kthread_unpark(vq->worker);
+	}
 }
 
-/*
- * Device ioctls
+/**
+ * vhost_blk_dev_set_mem() - replace the memory table
+ * @dev: the device
+ * @mem: the new table; @dev takes it over
+ *
+ * When this returns nothing uses the old one any more.
+ *
+ * Context: @dev->mutex is held; sleeps for the I/O in flight.
  */
-
-static long vhost_blk_dev_set_owner(struct vhost_blk_dev *dev)
+void vhost_blk_dev_set_mem(struct vhost_blk_dev *dev, struct vhost_blk_mem *mem)
 {
-	if (dev->mm)
-		return -EBUSY;
-	dev->mm = get_task_mm(current);
-	return dev->mm ? 0 : -EINVAL;
+	struct vhost_blk_mem *old = dev->mem;
+	struct vhost_blk_vq *vq;
+
+	lockdep_assert_held(&dev->mutex);
+
+	vhost_blk_dev_park(dev);
+	dev->mem = mem;
+	vhost_blk_for_each_running(dev, vq)
+		vq->ring.mem = mem;
+	vhost_blk_dev_unpark(dev);
+	vhost_blk_mem_free(old);
 }
 
-/* Back to how the device was when it was opened. */
+/**
+ * vhost_blk_dev_get_vq() - find a queue, make it at its first use
+ * @dev: the device
+ * @i: number of the queue, any value
+ *
+ * Context: @dev->mutex is held.
+ * Return: the queue; ERR_PTR of -ENOBUFS for a number out of range, -ENOMEM.
+ */
+struct vhost_blk_vq *vhost_blk_dev_get_vq(struct vhost_blk_dev *dev, u32 i)
+{
+	lockdep_assert_held(&dev->mutex);
+
+	if (i >= VHOST_BLK_MAX_QUEUES)
+		return ERR_PTR(-ENOBUFS);
+	i = array_index_nospec(i, VHOST_BLK_MAX_QUEUES);
+	if (!dev->vqs[i])
+		dev->vqs[i] = vhost_blk_vq_alloc(i);
+	return dev->vqs[i] ?: ERR_PTR(-ENOMEM);
+}
+
+/* Drops the queues, the owner and what the driver acknowledged. */
 static void vhost_blk_dev_forget(struct vhost_blk_dev *dev)
 {
 	unsigned int i;
@@ -204,9 +227,35 @@ static void vhost_blk_dev_forget(struct vhost_blk_dev *dev)
 	dev->features = 0;
 }
 
-static long vhost_blk_dev_reset_owner(struct vhost_blk_dev *dev)
+/**
+ * vhost_blk_dev_set_owner() - give the device to the calling process
+ * @dev: the device
+ *
+ * Context: process, @dev->mutex is held.
+ * Return: 0, -EBUSY when it has an owner, -EINVAL for a kernel thread.
+ */
+int vhost_blk_dev_set_owner(struct vhost_blk_dev *dev)
+{
+	lockdep_assert_held(&dev->mutex);
+
+	if (dev->mm)
+		return -EBUSY;
+	dev->mm = get_task_mm(current);
+	return dev->mm ? 0 : -EINVAL;
+}
+
+/**
+ * vhost_blk_dev_reset_owner() - stop everything and leave the device to anybody
+ * @dev: the device
+ *
+ * Context: @dev->mutex is held; sleeps for the I/O in flight.
+ * Return: 0, or -ENOMEM with nothing changed.
+ */
+int vhost_blk_dev_reset_owner(struct vhost_blk_dev *dev)
 {
 	struct vhost_blk_mem *none = vhost_blk_mem_create(NULL, 0);
+
+	lockdep_assert_held(&dev->mutex);
 
 	if (IS_ERR(none))
 		return PTR_ERR(none);
@@ -216,410 +265,47 @@ static long vhost_blk_dev_reset_owner(struct vhost_blk_dev *dev)
 	return 0;
 }
 
-static long vhost_blk_dev_set_features(struct vhost_blk_dev *dev,
-				       const u64 __user *argp)
-{
-	u64 features;
-
-	if (copy_from_user(&features, argp, sizeof(features)))
-		return -EFAULT;
-	if (features & ~VHOST_BLK_FEATURES)
-		return -EOPNOTSUPP;
-	if (dev->backend && features != dev->features)
-		return -EBUSY;
-	dev->features = features;
-	return 0;
-}
-
-static long vhost_blk_dev_set_backend_features(const u64 __user *argp)
-{
-	u64 features;
-
-	if (copy_from_user(&features, argp, sizeof(features)))
-		return -EFAULT;
-	return features ? -EOPNOTSUPP : 0;
-}
-
-static long vhost_blk_dev_set_mem_table(struct vhost_blk_dev *dev,
-					const struct vhost_memory __user *argp)
-{
-	struct vhost_memory_region *regions;
-	struct vhost_blk_mem *mem, *old;
-	struct vhost_memory head;
-	struct vhost_blk_vq *vq;
-
-	if (copy_from_user(&head, argp, sizeof(head)))
-		return -EFAULT;
-	if (head.padding)
-		return -EOPNOTSUPP;
-	if (head.nregions > VHOST_BLK_MAX_REGIONS)
-		return -E2BIG;
-
-	regions = vmemdup_user(argp->regions,
-			       array_size(head.nregions, sizeof(*regions)));
-	if (IS_ERR(regions))
-		return PTR_ERR(regions);
-	mem = vhost_blk_mem_create(regions, head.nregions);
-	kvfree(regions);
-	if (IS_ERR(mem))
-		return PTR_ERR(mem);
-
-	vhost_blk_dev_park(dev);
-	old = dev->mem;
-	dev->mem = mem;
-	vhost_blk_for_each_running(dev, vq)
-		vq->ring.mem = mem;
-	vhost_blk_dev_unpark(dev);
-	vhost_blk_mem_free(old);
-	return 0;
-}
-
-static long vhost_blk_dev_set_backend(struct vhost_blk_dev *dev,
-				      const void __user *argp)
-{
-	struct vhost_blk_backend *backend;
-	struct vhost_vring_file file;
-	int ret;
-
-	if (copy_from_user(&file, argp, sizeof(file)))
-		return -EFAULT;
-	if (file.fd == -1) {
-		vhost_blk_dev_detach(dev);
-		return 0;
-	}
-
-	backend = vhost_blk_backend_open(file.fd);
-	if (IS_ERR(backend))
-		return PTR_ERR(backend);
-
-	vhost_blk_dev_detach(dev);
-	ret = vhost_blk_dev_start_queues(dev, backend);
-	if (ret) {
-		vhost_blk_backend_close(backend);
-		return ret;
-	}
-	dev->backend = backend;
-	return 0;
-}
-
-static long vhost_blk_dev_set_serial(struct vhost_blk_dev *dev,
-				     const void __user *argp)
-{
-	char str[VHOST_BLK_SERIAL_LEN];
-	size_t len;
-
-	if (copy_from_user(str, argp, sizeof(str)))
-		return -EFAULT;
-	len = strnlen(str, sizeof(str));
-	memset(str + len, 0, sizeof(str) - len);
-
-	spin_lock(&dev->serial.lock);
-	memcpy(dev->serial.str, str, sizeof(str));
-	spin_unlock(&dev->serial.lock);
-	return 0;
-}
-
-/*
- * Vring ioctls
+/**
+ * vhost_blk_dev_create() - make a device without owner, memory and queues
+ *
+ * Return: the device or NULL.
  */
-
-/* Every vring ioctl's argument begins with the index of the queue. */
-static struct vhost_blk_vq *vhost_blk_dev_get_vq(struct vhost_blk_dev *dev,
-						 const u32 __user *argp)
-{
-	u32 i;
-
-	if (get_user(i, argp))
-		return ERR_PTR(-EFAULT);
-	if (i >= VHOST_BLK_MAX_QUEUES)
-		return ERR_PTR(-ENOBUFS);
-	i = array_index_nospec(i, VHOST_BLK_MAX_QUEUES);
-	if (!dev->vqs[i])
-		dev->vqs[i] = vhost_blk_vq_alloc(i);
-	return dev->vqs[i] ?: ERR_PTR(-ENOMEM);
-}
-
-static long vhost_blk_dev_set_vring_num(struct vhost_blk_dev *dev,
-					struct vhost_blk_vq *vq, u32 num)
-{
-	if (dev->backend)
-		return -EBUSY;
-	if (!num || num > VHOST_BLK_MAX_DESC || num & (num - 1))
-		return -EINVAL;
-	vq->num = num;
-	return 0;
-}
-
-static long vhost_blk_dev_set_vring_base(struct vhost_blk_dev *dev,
-					 struct vhost_blk_vq *vq, u32 base)
-{
-	if (dev->backend)
-		return -EBUSY;
-	if (base > U16_MAX)
-		return -EINVAL;
-	vq->base = base;
-	return 0;
-}
-
-static u32 vhost_blk_dev_get_vring_base(const struct vhost_blk_vq *vq)
-{
-	if (vhost_blk_vq_running(vq))
-		return READ_ONCE(vq->ring.last_avail);
-	return vq->base;
-}
-
-static long vhost_blk_dev_set_poll_us(struct vhost_blk_vq *vq, u32 us)
-{
-	if (us > VHOST_BLK_MAX_POLL_US)
-		return -EINVAL;
-	WRITE_ONCE(vq->poll_us, us);
-	return 0;
-}
-
-static long vhost_blk_dev_vring_state(struct vhost_blk_dev *dev,
-				      struct vhost_blk_vq *vq, unsigned int cmd,
-				      void __user *argp)
-{
-	struct vhost_vring_state s;
-
-	if (copy_from_user(&s, argp, sizeof(s)))
-		return -EFAULT;
-
-	switch (cmd) {
-	case VHOST_SET_VRING_NUM:
-		return vhost_blk_dev_set_vring_num(dev, vq, s.num);
-	case VHOST_SET_VRING_BASE:
-		return vhost_blk_dev_set_vring_base(dev, vq, s.num);
-	case VHOST_SET_VRING_BUSYLOOP_TIMEOUT:
-		return vhost_blk_dev_set_poll_us(vq, s.num);
-	case VHOST_GET_VRING_BASE:
-		s.num = vhost_blk_dev_get_vring_base(vq);
-		break;
-	case VHOST_GET_VRING_BUSYLOOP_TIMEOUT:
-		s.num = max(vq->poll_us, 0);
-		break;
-	}
-	s.index = vq->index;
-	return copy_to_user(argp, &s, sizeof(s)) ? -EFAULT : 0;
-}
-
-static bool vhost_blk_dev_ring_in_mem(const struct vhost_blk_dev *dev,
-				      const struct vhost_blk_vq *vq,
-				      const struct vhost_vring_addr *a)
-{
-	return vhost_blk_mem_has_hva(dev->mem, a->desc_user_addr,
-				     vhost_blk_ring_desc_size(vq->num)) &&
-	       vhost_blk_mem_has_hva(dev->mem, a->avail_user_addr,
-				     vhost_blk_ring_avail_size(vq->num)) &&
-	       vhost_blk_mem_has_hva(dev->mem, a->used_user_addr,
-				     vhost_blk_ring_used_size(vq->num));
-}
-
-static long vhost_blk_dev_set_vring_addr(struct vhost_blk_dev *dev,
-					 struct vhost_blk_vq *vq,
-					 const void __user *argp)
-{
-	struct vhost_vring_addr a;
-
-	if (copy_from_user(&a, argp, sizeof(a)))
-		return -EFAULT;
-	if (a.flags & ~BIT(VHOST_VRING_F_LOG))
-		return -EOPNOTSUPP;
-	if (a.desc_user_addr % VRING_DESC_ALIGN_SIZE ||
-	    a.avail_user_addr % VRING_AVAIL_ALIGN_SIZE ||
-	    a.used_user_addr % VRING_USED_ALIGN_SIZE ||
-	    a.log_guest_addr % VRING_USED_ALIGN_SIZE)
-		return -EINVAL;
-
-	if (dev->backend) {
-		if (!vq->num || !vhost_blk_dev_ring_in_mem(dev, vq, &a))
-			return -EINVAL;
-		if (!vq->has_addr || a.desc_user_addr != vq->desc_hva ||
-		    a.avail_user_addr != vq->avail_hva ||
-		    a.used_user_addr != vq->used_hva)
-			return -EBUSY;
-	}
-
-	vq->desc_hva = a.desc_user_addr;
-	vq->avail_hva = a.avail_user_addr;
-	vq->used_hva = a.used_user_addr;
-	vq->has_addr = true;
-	return 0;
-}
-
-static long vhost_blk_dev_vring_file(struct vhost_blk_vq *vq, unsigned int cmd,
-				     const void __user *argp)
-{
-	struct vhost_vring_file f;
-
-	if (copy_from_user(&f, argp, sizeof(f)))
-		return -EFAULT;
-	switch (cmd) {
-	case VHOST_SET_VRING_KICK:
-		return vhost_blk_vq_set_kick(vq, f.fd);
-	case VHOST_SET_VRING_CALL:
-		return vhost_blk_vq_set_call(vq, f.fd);
-	default:
-		return vhost_blk_vq_set_err(vq, f.fd);
-	}
-}
-
-static long vhost_blk_dev_vring_ioctl(struct vhost_blk_dev *dev,
-				      unsigned int cmd, void __user *argp)
-{
-	struct vhost_blk_vq *vq = vhost_blk_dev_get_vq(dev, argp);
-
-	if (IS_ERR(vq))
-		return PTR_ERR(vq);
-
-	switch (cmd) {
-	case VHOST_SET_VRING_ADDR:
-		return vhost_blk_dev_set_vring_addr(dev, vq, argp);
-	case VHOST_SET_VRING_KICK:
-	case VHOST_SET_VRING_CALL:
-	case VHOST_SET_VRING_ERR:
-		return vhost_blk_dev_vring_file(vq, cmd, argp);
-	default:
-		return vhost_blk_dev_vring_state(dev, vq, cmd, argp);
-	}
-}
-
-/*
- * Dispatch
- */
-
-static long vhost_blk_dev_owner_ioctl(struct vhost_blk_dev *dev,
-				      unsigned int cmd, void __user *argp)
-{
-	switch (cmd) {
-	case VHOST_RESET_OWNER:
-		return vhost_blk_dev_reset_owner(dev);
-	case VHOST_SET_MEM_TABLE:
-		return vhost_blk_dev_set_mem_table(dev, argp);
-	case VHOST_SET_LOG_BASE:
-	case VHOST_SET_LOG_FD:
-		/* VHOST_F_LOG_ALL is not offered: there is nothing to log. */
-		return -EOPNOTSUPP;
-	case VHOST_SET_VRING_NUM:
-	case VHOST_SET_VRING_BASE:
-	case VHOST_GET_VRING_BASE:
-	case VHOST_SET_VRING_ADDR:
-	case VHOST_SET_VRING_KICK:
-	case VHOST_SET_VRING_CALL:
-	case VHOST_SET_VRING_ERR:
-	case VHOST_SET_VRING_BUSYLOOP_TIMEOUT:
-	case VHOST_GET_VRING_BUSYLOOP_TIMEOUT:
-		return vhost_blk_dev_vring_ioctl(dev, cmd, argp);
-	case VHOST_BLK_SET_BACKEND:
-		return vhost_blk_dev_set_backend(dev, argp);
-	case VHOST_BLK_SET_SERIAL:
-		return vhost_blk_dev_set_serial(dev, argp);
-	default:
-		return -ENOTTY;
-	}
-}
-
-static long vhost_blk_dev_locked_ioctl(struct vhost_blk_dev *dev,
-				       unsigned int cmd, void __user *argp)
-{
-	const u64 features = VHOST_BLK_FEATURES, none = 0;
-
-	lockdep_assert_held(&dev->mutex);
-
-	switch (cmd) {
-	case VHOST_GET_FEATURES:
-		return copy_to_user(argp, &features, sizeof(features)) ?
-			       -EFAULT :
-			       0;
-	case VHOST_SET_FEATURES:
-		return vhost_blk_dev_set_features(dev, argp);
-	case VHOST_GET_BACKEND_FEATURES:
-		return copy_to_user(argp, &none, sizeof(none)) ? -EFAULT : 0;
-	case VHOST_SET_BACKEND_FEATURES:
-		return vhost_blk_dev_set_backend_features(argp);
-	case VHOST_SET_OWNER:
-		return vhost_blk_dev_set_owner(dev);
-	default:
-		if (dev->mm != current->mm)
-			return -EPERM;
-		return vhost_blk_dev_owner_ioctl(dev, cmd, argp);
-	}
-}
-
-static long vhost_blk_dev_ioctl(struct file *file, unsigned int cmd,
-				unsigned long arg)
-{
-	struct vhost_blk_dev *dev = file->private_data;
-	long ret;
-
-	if (mutex_lock_killable(&dev->mutex))
-		return -EINTR;
-	ret = vhost_blk_dev_locked_ioctl(dev, cmd, (void __user *)arg);
-	mutex_unlock(&dev->mutex);
-	return ret;
-}
-
-static int vhost_blk_dev_open(struct inode *inode, struct file *file)
+struct vhost_blk_dev *vhost_blk_dev_create(void)
 {
 	struct vhost_blk_dev *dev;
 
 	dev = kvzalloc(sizeof(*dev), GFP_KERNEL_ACCOUNT);
 	if (!dev)
-		return -ENOMEM;
+		return NULL;
 	dev->mem = vhost_blk_mem_create(NULL, 0);
 	if (IS_ERR(dev->mem)) {
 		kvfree(dev);
-		return -ENOMEM;
+		return NULL;
 	}
 	mutex_init(&dev->mutex);
 	spin_lock_init(&dev->serial.lock);
-	file->private_data = dev;
-	return nonseekable_open(inode, file);
+	return dev;
 }
 
-static int vhost_blk_dev_release(struct inode *inode, struct file *file)
+/**
+ * vhost_blk_dev_destroy() - stop and free a device
+ * @dev: the device; nobody else can reach it any more
+ *
+ * Context: process; sleeps for the I/O in flight.
+ */
+void vhost_blk_dev_destroy(struct vhost_blk_dev *dev)
 {
-	struct vhost_blk_dev *dev = file->private_data;
+	struct vhost_blk_vq *vq;
 
 	mutex_lock(&dev->mutex);
+	/*
+	 * A worker may wait for a page that only the dying owner can provide,
+	 * by a userfaultfd for one.
+	 */
+	vhost_blk_for_each_running(dev, vq)
+		send_sig(SIGKILL, vq->worker, 1);
 	vhost_blk_dev_forget(dev);
 	mutex_unlock(&dev->mutex);
 	vhost_blk_mem_free(dev->mem);
 	kvfree(dev);
-	return 0;
-}
-
-static const struct file_operations vhost_blk_dev_fops = {
-	.owner = THIS_MODULE,
-	.open = vhost_blk_dev_open,
-	.release = vhost_blk_dev_release,
-	.unlocked_ioctl = vhost_blk_dev_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-	.llseek = noop_llseek,
-};
-
-static struct miscdevice vhost_blk_misc = {
-	.minor = MISC_DYNAMIC_MINOR,
-	.name = "vhost-blk",
-	.fops = &vhost_blk_dev_fops,
-};
-
-/**
- * vhost_blk_dev_register() - make /dev/vhost-blk appear
- *
- * Return: 0 or a negative errno.
- */
-int vhost_blk_dev_register(void)
-{
-	return misc_register(&vhost_blk_misc);
-}
-
-/**
- * vhost_blk_dev_unregister() - take /dev/vhost-blk away
- *
- * No file of it is open: each holds a reference on the module.
- */
-void vhost_blk_dev_unregister(void)
-{
-	misc_deregister(&vhost_blk_misc);
 }

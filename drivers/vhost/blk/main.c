@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "dev.h"
+#include "ioctl.h"
 #include "place.h"
 
 #include <linux/module.h>
@@ -19,12 +19,12 @@ static int __init vhost_blk_init(void)
 	ret = vhost_blk_place_init(vhost_blk_cpus);
 	if (ret)
 		return ret;
-	return vhost_blk_dev_register();
+	return vhost_blk_ioctl_register();
 }
 
 static void __exit vhost_blk_exit(void)
 {
-	vhost_blk_dev_unregister();
+	vhost_blk_ioctl_unregister();
 }
 
 module_init(vhost_blk_init);
@@ -33,4 +33,3 @@ module_exit(vhost_blk_exit);
 MODULE_LICENSE("GPL");
 MODULE_VERSION(VHOST_BLK_VERSION);
 MODULE_DESCRIPTION("virtio-blk backend for KVM guests");
-MODULE_ALIAS("devname:vhost-blk");

@@ -29,7 +29,7 @@ int vhost_blk_place_init(const char *list)
 	return 0;
 }
 
-/* Online CPUs a worker of the calling process may run on, best rule first. */
+/* May a worker of the calling process be placed on this CPU? */
 static bool vhost_blk_place_allowed(int cpu)
 {
 	if (!cpu_online(cpu))

@@ -5,7 +5,9 @@
  */
 #include "req.h"
 #include "backend.h"
+#include "call.h"
 #include "cmd.h"
+#include "span.h"
 #include "vq.h"
 
 #include <linux/rcupdate.h>
@@ -93,8 +95,10 @@ static void vhost_blk_req_complete(struct vhost_blk_req *req, u8 status)
 		 req->type == VIRTIO_BLK_T_GET_ID)
 		len += req->data_len;
 
-	if (put_user(status, (u8 __user *)u64_to_user_ptr(req->status_hva)))
+	if (put_user(status, (u8 __user *)u64_to_user_ptr(req->status_hva))) {
+		vhost_blk_stat_inc(&vq->stats, lost_status);
 		len = 0;
+	}
 	vhost_blk_stat_inc(&vq->stats, completed);
 	vhost_blk_ring_push(&vq->ring, req->id, len);
 	vhost_blk_req_put(req);
@@ -110,16 +114,29 @@ static unsigned int vhost_blk_req_submitted(const struct vhost_blk_vq *vq)
 }
 
 /*
- * Waiting for a tag would keep completions from the driver. So the worker only
- * waits when none can come: when @req is alone.
+ * Submits, waiting for a tag if need be. What is complete does not wait: the driver
+ * is told before.
  */
+static void vhost_blk_req_submit_waiting(struct vhost_blk_req *req)
+{
+	vhost_blk_call_publish(req->vq);
+	vhost_blk_call_release(req->vq);
+	vhost_blk_bio_submit(req, false);
+}
+
 static void vhost_blk_req_submit(struct vhost_blk_req *req)
 {
-	struct vhost_blk_vq *vq = req->vq;
+	if (!vhost_blk_bio_may_refuse(req))
+		vhost_blk_req_submit_waiting(req);
+	else if (!vhost_blk_bio_submit(req, true))
+		req->vq->refused = true;
+}
 
-	bool alone = vhost_blk_req_submitted(vq) == 1;
-
-	vhost_blk_bio_submit(req, vq->backend->nowait && !alone);
+static void vhost_blk_req_limits(const struct vhost_blk_vq *vq,
+				 struct vhost_blk_limits *limits)
+{
+	vhost_blk_backend_limits(vq->backend, limits);
+	limits->read_only |= vq->read_only;
 }
 
 static int vhost_blk_req_execute_rw(struct vhost_blk_req *req,
@@ -129,8 +146,7 @@ static int vhost_blk_req_execute_rw(struct vhost_blk_req *req,
 	struct vhost_blk_limits limits;
 	u8 status;
 
-	vhost_blk_backend_limits(vq->backend, &limits);
-	limits.read_only |= vq->read_only;
+	vhost_blk_req_limits(vq, &limits);
 	status = vhost_blk_cmd_check_rw(cmd, &limits);
 	if (status != VIRTIO_BLK_S_OK)
 		return status;
@@ -142,8 +158,10 @@ static int vhost_blk_req_execute_rw(struct vhost_blk_req *req,
 
 	if (vhost_blk_bio_build_rw(req, cmd))
 		return VIRTIO_BLK_S_IOERR;
+	req->mask = limits.block_mask | limits.dma_mask;
 	req->nr_pages = cmd->nr_pages;
 	vq->pinned += req->nr_pages;
+	vq->pass_bytes += req->data_len;
 	if (cmd->bounce)
 		vhost_blk_stat_inc(&vq->stats, bounced);
 	vhost_blk_req_submit(req);
@@ -162,8 +180,8 @@ static int vhost_blk_req_execute_get_id(struct vhost_blk_req *req,
 					struct vhost_blk_cmd *cmd)
 {
 	struct vhost_blk_serial *serial = req->vq->serial;
+	struct vhost_blk_span_cursor cur = { .span = cmd->span };
 	char str[VHOST_BLK_SERIAL_LEN];
-	unsigned int i, done = 0;
 
 	if (cmd->data_len != sizeof(str))
 		return VIRTIO_BLK_S_IOERR;
@@ -172,14 +190,8 @@ static int vhost_blk_req_execute_get_id(struct vhost_blk_req *req,
 	memcpy(str, serial->str, sizeof(str));
 	spin_unlock(&serial->lock);
 
-	for (i = 0; i < cmd->nr_spans; i++) {
-		const struct vhost_blk_span *span = &cmd->span[i];
-
-		if (copy_to_user(u64_to_user_ptr(span->hva), str + done,
-				 span->len))
-			return VIRTIO_BLK_S_IOERR;
-		done += span->len;
-	}
+	if (vhost_blk_span_copy(&cur, str, sizeof(str), true))
+		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
 
@@ -245,35 +257,80 @@ int vhost_blk_req_take(struct vhost_blk_vq *vq)
 		vhost_blk_req_complete(req, VIRTIO_BLK_S_IOERR);
 	} else {
 		req->type = cmd->type;
+		req->sector = cmd->sector;
 		req->data_len = cmd->data_len;
 		vhost_blk_req_execute(req, cmd);
 	}
 	return 1;
 }
 
+/* Drops what a request holds and answers it. */
+static void vhost_blk_req_finish(struct vhost_blk_req *req, u8 status)
+{
+	struct vhost_blk_vq *vq = req->vq;
+
+	if (vhost_blk_bio_release(req, status == VIRTIO_BLK_S_OK))
+		status = VIRTIO_BLK_S_IOERR;
+	vq->pinned -= req->nr_pages;
+	vq->room = true;
+	vhost_blk_req_complete(req, status);
+}
+
+/* The device may have changed since the request was checked. */
+static bool vhost_blk_req_still_allowed(const struct vhost_blk_req *req)
+{
+	struct vhost_blk_limits limits;
+
+	if (req->type == VIRTIO_BLK_T_FLUSH)
+		return true;
+	vhost_blk_req_limits(req->vq, &limits);
+	return !((limits.block_mask | limits.dma_mask) & ~req->mask) &&
+	       vhost_blk_limits_allow(&limits, req->type, req->sector,
+				      req->data_len);
+}
+
 /**
- * vhost_blk_req_resume() - try again what had to wait, if it has a chance
+ * vhost_blk_req_can_resume() - has a request that had to wait a chance now?
  * @vq: the queue
  *
  * Tags and the limit on pages come free with completions. When the block layer
  * has nothing of this queue, no completion is to be waited for.
  *
+ * Context: worker.
+ * Return: true when vhost_blk_req_resume() would do something.
+ */
+bool vhost_blk_req_can_resume(const struct vhost_blk_vq *vq)
+{
+	return (vq->nr_retry || vq->stalled) &&
+	       (vq->room || !vhost_blk_req_submitted(vq));
+}
+
+/**
+ * vhost_blk_req_resume() - try one request again that had to wait
+ * @vq: the queue
+ *
+ * One that was refused is submitted and this time waits for its tag; one that
+ * found too many pages pinned is executed.
+ *
  * Context: worker with the owner's mm in use; sleeps.
  */
 void vhost_blk_req_resume(struct vhost_blk_vq *vq)
 {
-	unsigned int n = vq->nr_retry;
 	struct vhost_blk_req *req;
 
-	if (!vq->room && vhost_blk_req_submitted(vq))
+	if (!vhost_blk_req_can_resume(vq))
 		return;
 	vq->room = false;
 
-	while (n--) {
+	if (vq->nr_retry) {
 		req = list_first_entry(&vq->retry, struct vhost_blk_req, link);
 		list_del(&req->link);
 		vq->nr_retry--;
-		vhost_blk_req_submit(req);
+		if (vhost_blk_req_still_allowed(req))
+			vhost_blk_req_submit_waiting(req);
+		else
+			vhost_blk_req_finish(req, VIRTIO_BLK_S_IOERR);
+		return;
 	}
 
 	req = vq->stalled;
@@ -337,9 +394,5 @@ void vhost_blk_req_end(struct vhost_blk_req *req)
 		return;
 	}
 
-	if (vhost_blk_bio_release(req, status == VIRTIO_BLK_S_OK))
-		status = VIRTIO_BLK_S_IOERR;
-	vq->pinned -= req->nr_pages;
-	vq->room = true;
-	vhost_blk_req_complete(req, status);
+	vhost_blk_req_finish(req, status);
 }

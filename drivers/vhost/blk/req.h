@@ -21,7 +21,9 @@ struct vhost_blk_vq;
  * @status_hva: owner's address of the status byte
  * @id: first descriptor
  * @type: VIRTIO_BLK_T_*
+ * @sector: first sector
  * @data_len: bytes of data
+ * @mask: address bits that are clear in all of the data in place
  * @nr_pages: pages charged to the queue's limit
  * @bounce: copied data and where it belongs, or NULL
  * @done: links the queue's completion list
@@ -36,6 +38,8 @@ struct vhost_blk_req {
 	u64 status_hva;
 	u16 id;
 	u32 type;
+	u32 mask;
+	u64 sector;
 	u32 data_len;
 	unsigned int nr_pages;
 	struct vhost_blk_bounce *bounce;
@@ -52,6 +56,7 @@ int vhost_blk_req_pool_init(struct vhost_blk_vq *vq);
 void vhost_blk_req_pool_free(struct vhost_blk_vq *vq);
 
 int vhost_blk_req_take(struct vhost_blk_vq *vq);
+bool vhost_blk_req_can_resume(const struct vhost_blk_vq *vq);
 void vhost_blk_req_resume(struct vhost_blk_vq *vq);
 void vhost_blk_req_ended(struct vhost_blk_req *req);
 void vhost_blk_req_end(struct vhost_blk_req *req);

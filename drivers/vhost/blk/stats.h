@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Counters of a queue, from one list. They only grow, and only the worker
- * writes them (kicks: the kick callback, under the eventfd's wait queue lock).
+ * writes them.
  */
 #ifndef VHOST_BLK_STATS_H
 #define VHOST_BLK_STATS_H
@@ -16,8 +16,8 @@
 	X(bad_chains)	/* of these, chains that did not parse */	\
 	X(errors)	/* of these, status IOERR or UNSUPP */		\
 	X(bounced)	/* requests whose data was copied */		\
+	X(lost_status)	/* requests whose status byte could not be written */ \
 	X(requeued)	/* submissions repeated for want of a tag */	\
-	X(kicks)	/* kicks received */				\
 	X(signals)	/* interrupts sent */				\
 	X(suppressed)	/* publications the driver wanted no interrupt for */
 /* clang-format on */

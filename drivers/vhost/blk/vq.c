@@ -11,7 +11,6 @@
 #include <linux/file.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
-#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 /* The most pages that one request can need: each span on two pages' edges. */
@@ -20,11 +19,12 @@
 
 static unsigned int vhost_blk_max_pinned_mb = 512;
 module_param_named(max_pinned_mb, vhost_blk_max_pinned_mb, uint, 0644);
-MODULE_PARM_DESC(max_pinned_mb, "MiB that the requests of a disk may pin");
+MODULE_PARM_DESC(max_pinned_mb, "MiB a disk may pin, 13 per queue at least");
 
 /**
  * vhost_blk_vq_wake() - bring the worker back from its sleep
- * @vq: the queue; kept from going away by RCU or the device's mutex
+ * @vq: the queue; kept from going away by RCU, by the device's mutex or by being
+ *      on the wait queue of the kick eventfd
  *
  * The caller has left its message for the worker in memory.
  *
@@ -38,15 +38,13 @@ void vhost_blk_vq_wake(struct vhost_blk_vq *vq)
 		wake_up_process(vq->worker);
 }
 
-static void vhost_blk_vq_signal(struct eventfd_ctx __rcu **slot)
+static void vhost_blk_vq_signal(struct vhost_blk_vq *vq,
+				struct eventfd_ctx *const *slot)
 {
-	struct eventfd_ctx *ctx;
-
-	rcu_read_lock();
-	ctx = rcu_dereference(*slot);
-	if (ctx)
-		eventfd_signal(ctx);
-	rcu_read_unlock();
+	spin_lock(&vq->signal_lock);
+	if (*slot)
+		eventfd_signal(*slot);
+	spin_unlock(&vq->signal_lock);
 }
 
 /**
@@ -59,7 +57,7 @@ static void vhost_blk_vq_signal(struct eventfd_ctx __rcu **slot)
 void vhost_blk_vq_signal_call(struct vhost_blk_vq *vq)
 {
 	vhost_blk_stat_inc(&vq->stats, signals);
-	vhost_blk_vq_signal(&vq->call);
+	vhost_blk_vq_signal(vq, &vq->call);
 }
 
 /**
@@ -70,7 +68,7 @@ void vhost_blk_vq_signal_call(struct vhost_blk_vq *vq)
  */
 void vhost_blk_vq_signal_err(struct vhost_blk_vq *vq)
 {
-	vhost_blk_vq_signal(&vq->err);
+	vhost_blk_vq_signal(vq, &vq->err);
 }
 
 static int vhost_blk_kick_wake(wait_queue_entry_t *wait, unsigned int mode,
@@ -80,7 +78,7 @@ static int vhost_blk_kick_wake(wait_queue_entry_t *wait, unsigned int mode,
 		container_of(wait, struct vhost_blk_vq, kick.wait);
 
 	if (key_to_poll(key) & EPOLLIN) {
-		vhost_blk_stat_inc(&vq->stats, kicks);
+		WRITE_ONCE(vq->kicks, vq->kicks + 1);
 		vhost_blk_vq_wake(vq);
 	}
 	return 0;
@@ -126,6 +124,7 @@ struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int index)
 	vq->index = index;
 	vq->poll_us = -1;
 	vq->cpu = -1;
+	spin_lock_init(&vq->signal_lock);
 	init_llist_head(&vq->done);
 	init_waitqueue_func_entry(&vq->kick.wait, vhost_blk_kick_wake);
 	init_poll_funcptr(&vq->kick.table, vhost_blk_kick_queue);
@@ -181,9 +180,9 @@ int vhost_blk_vq_set_kick(struct vhost_blk_vq *vq, int fd)
 }
 
 static int vhost_blk_vq_set_eventfd(struct vhost_blk_vq *vq,
-				    struct eventfd_ctx __rcu **slot, int fd)
+				    struct eventfd_ctx **slot, int fd)
 {
-	struct eventfd_ctx *ctx = NULL, *old;
+	struct eventfd_ctx *ctx = NULL;
 
 	if (fd != -1) {
 		ctx = eventfd_ctx_fdget(fd);
@@ -191,13 +190,11 @@ static int vhost_blk_vq_set_eventfd(struct vhost_blk_vq *vq,
 			return PTR_ERR(ctx);
 	}
 
-	/* Replaced under the device's mutex only. */
-	old = rcu_replace_pointer(*slot, ctx, true);
-	if (!old)
-		return 0;
-	if (vhost_blk_vq_running(vq))
-		synchronize_rcu_expedited();
-	eventfd_ctx_put(old);
+	spin_lock(&vq->signal_lock);
+	swap(*slot, ctx);
+	spin_unlock(&vq->signal_lock);
+	if (ctx)
+		eventfd_ctx_put(ctx);
 	return 0;
 }
 
@@ -341,6 +338,7 @@ static void vhost_blk_vq_set_start(struct vhost_blk_vq *vq,
 	vq->max_pinned = clamp_t(u64, div_u64(pages, start->nr_queues),
 				 VHOST_BLK_MAX_REQ_PAGES, UINT_MAX);
 	vq->stopping = false;
+	vq->refused = false;
 	vq->stalled = NULL;
 	vq->in_flight = 0;
 	vq->nr_retry = 0;
@@ -406,7 +404,7 @@ unmap:
 void vhost_blk_vq_run(struct vhost_blk_vq *vq)
 {
 	if (vq->ring.used_idx)
-		vhost_blk_vq_signal(&vq->call);
+		vhost_blk_vq_signal(vq, &vq->call);
 	vhost_blk_kick_listen(vq);
 	wake_up_process(vq->worker);
 }

@@ -3,11 +3,12 @@
  * One virtqueue: its configuration, its eventfds, what its worker works with.
  *
  * Who may touch a member:
- *   D  the device's mutex
- *   I  set before the worker runs or while it is parked; constant for the
- * worker W  the worker alone; others read single words with READ_ONCE() C
- * completion and wake-up contexts, interrupts included, without a lock R  read
- * under RCU, replaced under D
+ *
+ *  D: the device's mutex
+ *  I: set before the worker runs or while it is parked, constant for it
+ *  W: the worker alone; others read single words with READ_ONCE()
+ *  C: completion and wake-up contexts, interrupts included, without a lock
+ *  S: the queue's signal_lock
  */
 #ifndef VHOST_BLK_VQ_H
 #define VHOST_BLK_VQ_H
@@ -89,9 +90,10 @@ struct vhost_blk_vq {
 	int poll_us;
 	struct vhost_blk_kick kick;
 
-	/* R: */
-	struct eventfd_ctx __rcu *call;
-	struct eventfd_ctx __rcu *err;
+	/* S: where the worker signals */
+	spinlock_t signal_lock; /* of @call and @err; leaf */
+	struct eventfd_ctx *call;
+	struct eventfd_ctx *err;
 
 	/* I: */
 	struct task_struct *worker;
@@ -108,6 +110,8 @@ struct vhost_blk_vq {
 	int cpu;
 	bool read_only;
 	bool write_through;
+
+	/* D, read by the worker at any time: take no further chain */
 	bool stopping;
 
 	/* W: */
@@ -118,14 +122,17 @@ struct vhost_blk_vq {
 	unsigned int in_flight;
 	unsigned int nr_retry;
 	unsigned int pinned;
+	u32 pass_bytes;
 	bool room;
+	bool refused;
 	bool broken;
 	struct vhost_blk_hold hold;
 	struct vhost_blk_stats stats;
 
 	/* C: */
 	struct llist_head done ____cacheline_aligned_in_smp;
-	bool sleeping;
+	bool sleeping; /* written by the worker */
+	u64 kicks;
 };
 
 struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int index);

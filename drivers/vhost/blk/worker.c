@@ -4,12 +4,14 @@
  * not to kick. Out of work it polls for its window, then asks for kicks, looks
  * once more and sleeps.
  *
- * Three parties wake it: the kick eventfd, the end of a request, and the
- * control path (stop, park). Each first leaves its message and then looks at
- * vq->sleeping; the worker first sets vq->sleeping and then looks for messages,
- * with a full barrier between on both sides, so one of the two sees the other.
+ * The kick eventfd and the end of a request wake it. Each first leaves its
+ * message and then looks at vq->sleeping; the worker first sets vq->sleeping and
+ * then looks for messages, with a full barrier between on both sides, so one of
+ * the two sees the other. kthread_stop() and kthread_park() wake it whatever it
+ * does.
  */
 #include "worker.h"
+#include "call.h"
 #include "req.h"
 #include "vq.h"
 
@@ -20,12 +22,17 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 
 /* Chains taken before the completions among them are published. */
 #define VHOST_BLK_PASS_BUDGET 64
 
-/* Bounds the interrupt delay, whatever hold_us says. */
-#define VHOST_BLK_MAX_HOLD_US 10000U
+/* The data of these chains, in bytes. */
+#define VHOST_BLK_PASS_BYTES (1U << 20)
+
+/* Upper bounds of the parameters. */
+#define VHOST_BLK_MAX_POLL_US 1000000U
+#define VHOST_BLK_MAX_HOLD_US 2500U
 
 static unsigned int vhost_blk_poll_us = 50;
 module_param_named(poll_us, vhost_blk_poll_us, uint, 0644);
@@ -33,7 +40,7 @@ MODULE_PARM_DESC(poll_us, "microseconds a worker polls before it sleeps");
 
 static unsigned int vhost_blk_hold_us = 200;
 module_param_named(hold_us, vhost_blk_hold_us, uint, 0644);
-MODULE_PARM_DESC(hold_us, "microseconds an interrupt may wait for company");
+MODULE_PARM_DESC(hold_us, "microseconds an interrupt waits for the next chain");
 
 /* Takes ended requests back; true when there were any. */
 static bool vhost_blk_worker_reap(struct vhost_blk_vq *vq)
@@ -44,44 +51,17 @@ static bool vhost_blk_worker_reap(struct vhost_blk_vq *vq)
 	if (!list)
 		return false;
 
+	vq->refused = false;
 	list = llist_reverse_order(list);
 	llist_for_each_entry_safe(req, next, list, done)
 		vhost_blk_req_end(req);
 	return true;
 }
 
-/* Sends the interrupt that is held, unless the driver has seen it all by now. */
-static void vhost_blk_worker_release(struct vhost_blk_vq *vq)
-{
-	if (!vq->hold.held)
-		return;
-	vhost_blk_hold_release(&vq->hold);
-	if (vhost_blk_ring_wants_call(&vq->ring))
-		vhost_blk_vq_signal_call(vq);
-	else
-		vhost_blk_stat_inc(&vq->stats, suppressed);
-	vhost_blk_ring_called(&vq->ring);
-}
-
-/* Shows the driver what has been completed; the interrupt may be held back. */
-static void vhost_blk_worker_publish(struct vhost_blk_vq *vq)
-{
-	unsigned int nr = vhost_blk_ring_publish(&vq->ring);
-
-	if (!nr)
-		return;
-	if (!vq->hold.held && !vhost_blk_ring_wants_call(&vq->ring)) {
-		vhost_blk_stat_inc(&vq->stats, suppressed);
-		vhost_blk_ring_called(&vq->ring);
-		return;
-	}
-	vhost_blk_hold_add(&vq->hold, nr, ktime_get_ns());
-}
-
 /* May the worker take a further chain? */
 static bool vhost_blk_worker_may_take(const struct vhost_blk_vq *vq)
 {
-	return !vq->broken && !vq->stalled && !vq->nr_retry &&
+	return !vq->broken && !vq->stalled && !vq->nr_retry && !vq->refused &&
 	       !list_empty(&vq->free) && !READ_ONCE(vq->stopping);
 }
 
@@ -97,7 +77,10 @@ static unsigned int vhost_blk_worker_take(struct vhost_blk_vq *vq)
 	unsigned int nr = 0;
 	int ret;
 
-	while (nr < VHOST_BLK_PASS_BUDGET && vhost_blk_worker_may_take(vq)) {
+	vq->pass_bytes = 0;
+	while (nr < VHOST_BLK_PASS_BUDGET &&
+	       vq->pass_bytes < VHOST_BLK_PASS_BYTES &&
+	       vhost_blk_worker_may_take(vq)) {
 		ret = vhost_blk_req_take(vq);
 		if (ret < 0)
 			vhost_blk_worker_break(vq);
@@ -110,7 +93,9 @@ static unsigned int vhost_blk_worker_take(struct vhost_blk_vq *vq)
 
 /*
  * One pass: what ended, what waited, what is new. Adjacent requests of the pass
- * merge under the plug and go to the device as a list.
+ * merge under the plug and go to the device as a list. What has ended is shown
+ * to the driver before anything that can sleep. Returns true when the pass found
+ * something to do; false says only that the next one would not, right now.
  */
 static bool vhost_blk_worker_pass(struct vhost_blk_vq *vq)
 {
@@ -119,24 +104,33 @@ static bool vhost_blk_worker_pass(struct vhost_blk_vq *vq)
 	bool any;
 
 	any = vhost_blk_worker_reap(vq);
+	vhost_blk_call_publish(vq);
+
 	blk_start_plug(&plug);
-	vhost_blk_req_resume(vq);
+	if (vhost_blk_req_can_resume(vq)) {
+		vhost_blk_req_resume(vq);
+		any = true;
+	}
 	nr = vhost_blk_worker_take(vq);
 	blk_finish_plug(&plug);
+
 	if (nr)
 		vhost_blk_hold_arrived(&vq->hold, nr, ktime_get_ns());
 	if (vhost_blk_worker_reap(vq))
 		any = true;
-	vhost_blk_worker_publish(vq);
-	if (vq->hold.held && vhost_blk_hold_over(&vq->hold, ktime_get_ns()))
-		vhost_blk_worker_release(vq);
+	vhost_blk_call_publish(vq);
+	/* Only arrivals are waited for, and none can be seen. */
+	if (!vhost_blk_worker_may_take(vq))
+		vhost_blk_call_release(vq);
+	else if (vq->hold.held)
+		vhost_blk_call_release_if_due(vq, ktime_get_ns());
 	return any || nr;
 }
 
 /* Is there anything to do? For the eyes of the worker only. */
 static bool vhost_blk_worker_has_work(const struct vhost_blk_vq *vq)
 {
-	return !llist_empty(&vq->done) ||
+	return !llist_empty(&vq->done) || vhost_blk_req_can_resume(vq) ||
 	       (vhost_blk_worker_may_take(vq) &&
 		!vhost_blk_ring_empty(&vq->ring)) ||
 	       kthread_should_stop() || kthread_should_park();
@@ -148,8 +142,9 @@ static u64 vhost_blk_worker_window(const struct vhost_blk_vq *vq)
 
 	if (vq->broken)
 		return 0;
-	return (us < 0 ? READ_ONCE(vhost_blk_poll_us) : us) *
-	       (u64)NSEC_PER_USEC;
+	if (us < 0)
+		us = min(READ_ONCE(vhost_blk_poll_us), VHOST_BLK_MAX_POLL_US);
+	return us * (u64)NSEC_PER_USEC;
 }
 
 /*
@@ -168,11 +163,18 @@ static bool vhost_blk_worker_poll(struct vhost_blk_vq *vq)
 			break;
 		cpu_relax();
 		now = ktime_get_ns();
-		if (vq->hold.held && vhost_blk_hold_over(&vq->hold, now))
-			vhost_blk_worker_release(vq);
+		vhost_blk_call_release_if_due(vq, now);
 	}
-	vhost_blk_worker_release(vq);
+	vhost_blk_call_release(vq);
 	return false;
+}
+
+/* Gives the core to whoever wants it. No interrupt waits for it to come back. */
+static void vhost_blk_worker_yield(struct vhost_blk_vq *vq)
+{
+	if (need_resched())
+		vhost_blk_call_release(vq);
+	cond_resched_tasks_rcu_qs();
 }
 
 /* Sleeps until woken, unless @ready says that there is a reason not to. */
@@ -189,30 +191,22 @@ static void vhost_blk_worker_sleep(struct vhost_blk_vq *vq,
 	WRITE_ONCE(vq->sleeping, false);
 }
 
-static bool vhost_blk_worker_has_ended(const struct vhost_blk_vq *vq)
+static bool vhost_blk_worker_can_drain(const struct vhost_blk_vq *vq)
 {
-	return !llist_empty(&vq->done);
+	return !llist_empty(&vq->done) || vhost_blk_req_can_resume(vq);
 }
 
-/* Takes everything in flight back. Nothing new is taken. */
+/* Takes everything in flight back. The control path has set vq->stopping. */
 static void vhost_blk_worker_drain(struct vhost_blk_vq *vq)
 {
-	WRITE_ONCE(vq->stopping, true);
-	vhost_blk_worker_pass(vq);
-	while (vq->in_flight) {
-		vhost_blk_worker_release(vq);
-		vhost_blk_worker_sleep(vq, vhost_blk_worker_has_ended);
-		vhost_blk_worker_pass(vq);
-	}
-	vhost_blk_worker_release(vq);
-}
-
-static void vhost_blk_worker_park(struct vhost_blk_vq *vq)
-{
-	vhost_blk_worker_drain(vq);
-	kthread_parkme();
-	if (!kthread_should_stop())
-		WRITE_ONCE(vq->stopping, false);
+	do {
+		if (vhost_blk_worker_pass(vq))
+			continue;
+		vhost_blk_call_release(vq);
+		if (vq->in_flight)
+			vhost_blk_worker_sleep(vq, vhost_blk_worker_can_drain);
+	} while (vq->in_flight);
+	vhost_blk_call_release(vq);
 }
 
 static int vhost_blk_worker_fn(void *data)
@@ -221,26 +215,29 @@ static int vhost_blk_worker_fn(void *data)
 
 	if (vq->cpu >= 0)
 		set_cpus_allowed_ptr(current, cpumask_of(vq->cpu));
+	/* Ends page faults that an owner who is being closed cannot serve. */
+	allow_kernel_signal(SIGKILL);
 	kthread_use_mm(vq->mm);
 	vhost_blk_hold_init(&vq->hold, min(READ_ONCE(vhost_blk_hold_us),
 					   VHOST_BLK_MAX_HOLD_US) *
 					       NSEC_PER_USEC);
 	while (!kthread_should_stop()) {
 		if (kthread_should_park()) {
-			vhost_blk_worker_park(vq);
+			vhost_blk_worker_drain(vq);
+			kthread_parkme();
 			continue;
 		}
 
 		vhost_blk_ring_kicks_off(&vq->ring);
 		if (vhost_blk_worker_pass(vq)) {
-			cond_resched();
+			vhost_blk_worker_yield(vq);
 			continue;
 		}
 		if (vhost_blk_worker_poll(vq))
 			continue;
 		if (vhost_blk_ring_kicks_on(&vq->ring) &&
 		    vhost_blk_worker_may_take(vq)) {
-			cond_resched();
+			vhost_blk_worker_yield(vq);
 			continue;
 		}
 		vhost_blk_worker_sleep(vq, vhost_blk_worker_has_work);

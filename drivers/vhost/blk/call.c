@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "call.h"
+#include "vq.h"
+
+#include <linux/ktime.h>
+
+/**
+ * vhost_blk_call_publish() - show the driver what has been completed
+ * @vq: the queue
+ *
+ * An interrupt that the driver wants for it is held until
+ * vhost_blk_call_release().
+ *
+ * Context: worker.
+ */
+void vhost_blk_call_publish(struct vhost_blk_vq *vq)
+{
+	unsigned int nr = vhost_blk_ring_publish(&vq->ring);
+
+	if (!nr)
+		return;
+	if (!vq->hold.held && !vhost_blk_ring_wants_call(&vq->ring)) {
+		vhost_blk_stat_inc(&vq->stats, suppressed);
+		vhost_blk_ring_called(&vq->ring);
+		return;
+	}
+	vhost_blk_hold_add(&vq->hold, nr, ktime_get_ns());
+}
+
+/**
+ * vhost_blk_call_release() - send the interrupt that is held, if there is one
+ * @vq: the queue
+ *
+ * A driver that has meanwhile found its completions without it gets none.
+ *
+ * Context: worker.
+ */
+void vhost_blk_call_release(struct vhost_blk_vq *vq)
+{
+	if (!vq->hold.held)
+		return;
+	vhost_blk_hold_release(&vq->hold);
+	if (vhost_blk_ring_wants_call(&vq->ring))
+		vhost_blk_vq_signal_call(vq);
+	else
+		vhost_blk_stat_inc(&vq->stats, suppressed);
+	vhost_blk_ring_called(&vq->ring);
+}
+
+/**
+ * vhost_blk_call_release_if_due() - send the interrupt if its time has come
+ * @vq: the queue
+ * @now: time in ns
+ *
+ * Context: worker.
+ */
+void vhost_blk_call_release_if_due(struct vhost_blk_vq *vq, u64 now)
+{
+	if (vq->hold.held && vhost_blk_hold_over(&vq->hold, now))
+		vhost_blk_call_release(vq);
+}

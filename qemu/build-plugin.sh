@@ -55,7 +55,8 @@ get_source() {
 	fi
 	if ! has_source "$1" || ! fetch_source "$1" "$2"; then
 		die "Debian's archive does not have the source of the installed" \
-		    "QEMU, $1, (any more). Install a QEMU whose source it has:" \
+		    "QEMU, $1 (any more): upgrade QEMU, or build one with" \
+		    "qemu/build.sh. The archive lists:" \
 		    "$(source_versions | tr '\n' ' ')"
 	fi
 }

@@ -9,11 +9,12 @@
 #		-device virtio-blk-pci,drive=d
 #   guest_wait_boot one
 #   guest_run one 'mkfs.ext4 -q /dev/vda && mount /dev/vda /mnt'
+#   guest_reboot one
 #   guest_qmp one '{"execute":"query-status"}'
 #   guest_stop one
 #
 # guest_start_raw starts one without a kernel: SeaBIOS boots from its disks.
-# guest_wait_boot works again after every reboot (or use guest_reboot).
+# guest_wait_boot works again after every reboot, whoever causes it.
 # guest_spawn, guest_join: a command in the background of the guest.
 # guest_put: a file into the guest. guest_wait_event: an event of QMP.
 # guest_kill: kill -9. guest_wait_exit: QEMU's status. guest_kill_all: for traps.
@@ -41,9 +42,9 @@ GUEST_DIR=${GUEST_DIR:-/run/guest}	# state of the guests
 : "${GUEST_TIMEOUT:=120}"		# seconds for guest_run
 : "${GUEST_BOOT_TIMEOUT:=180}"		# seconds for guest_wait_boot
 : "${GUEST_QEMU:=/usr/bin/qemu-system-x86_64}"
-# Loaded whenever an argument names vhost-blk-pci; set it to nothing for a QEMU
-# that has the device built in.
-# GUEST_PLUGIN (default: qemu/build/vhost-blk-pci.so of the tree)
+# GUEST_PLUGIN (default: qemu/build/vhost-blk-pci.so of the tree) is loaded
+# whenever an argument names vhost-blk-pci and none is -plugin; set it to nothing
+# for a QEMU that has the device built in.
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -144,15 +145,16 @@ guest_launch() {
 
 	# The monitor answers once all devices are there.
 	end=$((SECONDS + 120 * guest_patience))
-	until [[ -S $dir/qmp.sock ]] || ((SECONDS >= end)); do
-		if [[ -s $dir/status ]]; then
-			guest_say "QEMU of $name ended:"
-			cat "$dir/qemu.log" >&2
-			return 1
-		fi
+	until [[ -S $dir/qmp.sock || -s $dir/status ]] ||
+	      ((SECONDS >= end)); do
 		guest_nap
 	done
-	guest_qmp "$name" '{"execute":"qmp_capabilities"}' >/dev/null
+	guest_qmp "$name" '{"execute":"qmp_capabilities"}' \
+		>/dev/null 2>&1 && return
+	guest_say "QEMU of $name did not start:"
+	cat "$dir/qemu.log" >&2
+	guest_kill "$name"
+	return 1
 }
 
 # guest_start NAME [QEMU ARGS...]: starts a Linux guest in the background.
@@ -244,23 +246,39 @@ guest_wait_event() {
 	done
 }
 
+# guest_saw_boot NAME LINE: takes note of a READY line.
+guest_saw_boot() {
+	echo "${2#READY }" >> "$GUEST_DIR/$1/boots"
+}
+
+# guest_boots NAME: how often it has booted, as far as anybody has seen.
+guest_boots() {
+	local -a boots=()
+
+	[[ ! -e $GUEST_DIR/$1/boots ]] ||
+		mapfile -t boots < "$GUEST_DIR/$1/boots"
+	echo "${#boots[@]}"
+}
+
 # guest_wait_boot NAME [SECONDS]: waits until the guest has booted, or booted
 # again since the last call.
 guest_wait_boot() {
-	local dir=$GUEST_DIR/$1 end line out
+	local dir=$GUEST_DIR/$1 end line out known=0
 	local status=124
 
 	end=$((SECONDS + ${2:-$GUEST_BOOT_TIMEOUT} * guest_patience))
+	[[ ! -e $dir/waited ]] || read -r known < "$dir/waited"
 	exec {out}<>"$dir/agent.out"
 	while ((SECONDS < end)); do
-		line=""
-		if read -r -t 2 -u "$out" line; then
-			[[ $line == "READY "* ]] || continue
-			echo "${line#READY }" >> "$dir/boots"
+		if (($(guest_boots "$1") > known)); then
+			guest_boots "$1" > "$dir/waited"
 			status=0
 			break
 		fi
-		if ! guest_alive "$1"; then
+		line=""
+		if read -r -t 2 -u "$out" line; then
+			[[ $line != "READY "* ]] || guest_saw_boot "$1" "$line"
+		elif ! guest_alive "$1"; then
 			status=125
 			break
 		fi
@@ -308,9 +326,9 @@ guest_run() {
 				status=125
 			break ;;
 		"READY "*)
-			echo "${line#READY }" >> "$dir/boots"
-			# The first boot, if nobody waited for it.
-			[[ $(wc -l < "$dir/boots") -gt 1 ]] || continue
+			guest_saw_boot "$1" "$line"
+			# It may be the first boot, if nobody waited for it.
+			(($(guest_boots "$1") > 1)) || continue
 			guest_say "$1 rebooted during: $2"
 			status=126
 			break ;;
@@ -358,8 +376,14 @@ END-OF-FILE"
 
 # guest_reboot NAME: reboots the guest's kernel and waits until it is back.
 guest_reboot() {
-	guest_run "$1" "sync; (sleep 0.3; reboot -f) </dev/null >/dev/null 2>&1 &" ||
-		return
+	local status=0
+
+	guest_run "$1" "sync; reboot -f; sleep 1000" "$GUEST_BOOT_TIMEOUT" \
+		2>/dev/null || status=$?
+	if ((status != 126)); then
+		guest_say "$1 did not reboot (status $status)"
+		return 1
+	fi
 	guest_wait_boot "$1"
 }
 

@@ -49,8 +49,8 @@ FIXTURE_VARIANT(race) {
 	bool event_idx, indirect;
 };
 
-FIXTURE_VARIANT_ADD(race, direct){ .event_idx = false };
-FIXTURE_VARIANT_ADD(race, event_idx_indirect){ true, true };
+FIXTURE_VARIANT_ADD(race, direct) { .event_idx = false };
+FIXTURE_VARIANT_ADD(race, event_idx_indirect) { true, true };
 
 FIXTURE_SETUP(race)
 {

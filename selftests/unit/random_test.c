@@ -381,10 +381,10 @@ FIXTURE_VARIANT(requests) {
 	bool event_idx, indirect;
 };
 
-FIXTURE_VARIANT_ADD(requests, plain){ .event_idx = false };
-FIXTURE_VARIANT_ADD(requests, event_idx){ true, false };
-FIXTURE_VARIANT_ADD(requests, indirect){ false, true };
-FIXTURE_VARIANT_ADD(requests, event_idx_indirect){ true, true };
+FIXTURE_VARIANT_ADD(requests, plain) { .event_idx = false };
+FIXTURE_VARIANT_ADD(requests, event_idx) { true, false };
+FIXTURE_VARIANT_ADD(requests, indirect) { false, true };
+FIXTURE_VARIANT_ADD(requests, event_idx_indirect) { true, true };
 
 FIXTURE_SETUP(requests)
 {

@@ -2,14 +2,11 @@
 /*
  * Ring and requests for a fuzzer: an input is a kind of ring and a list of
  * actions of driver and device. After each the module must agree with the model.
- *
- * "make fuzz" builds it for libFuzzer. Built without (UNIT_FUZZ_MAIN) it is a
- * test program that makes inputs itself, for UNIT_SECONDS (default 2), or runs
- * the files that are named.
+ * "make fuzz" builds it for libFuzzer.
  */
-#include <stdio.h>
+#include "ring_fuzz.h"
 
-#include "diff.h"
+#include <stdio.h>
 
 #define MAX_NUM_LOG 7
 
@@ -20,7 +17,8 @@ struct input {
 
 static struct rig_mem *mem;
 static struct diff *diffs[8][MAX_NUM_LOG + 1];
-static unsigned long count[DIFF_OUTCOMES];
+
+unsigned long ring_fuzz_count[DIFF_OUTCOMES];
 
 /* A number of @n bytes; what follows the end is 0. */
 static u64 take(struct input *in, unsigned int n)
@@ -152,7 +150,7 @@ static void pop(struct diff *d, const struct vhost_blk_limits *limits)
 {
 	enum diff_outcome outcome = diff_pop(d, limits);
 
-	count[outcome]++;
+	ring_fuzz_count[outcome]++;
 	if (outcome != DIFF_DAMAGED || d->failed)
 		return;
 	/* The driver takes back what it made available. */
@@ -166,15 +164,15 @@ static void action(struct input *in, struct diff *d,
 	struct rig *rig = d->rig;
 	u64 addr;
 	u32 len;
-	u16 i;
+	u16 i, flags;
 
 	switch (take(in, 1) % 20) {
 	case 0:
 		i = take(in, 1) % rig->num;
 		addr = take_place(in);
 		len = take_len(in);
-		rig_desc(rig, i, addr, len, take_flags(in),
-			 take_index(in, rig->num));
+		flags = take_flags(in);
+		rig_desc(rig, i, addr, len, flags, take_index(in, rig->num));
 		break;
 	case 1:
 	case 2:
@@ -208,7 +206,8 @@ static void action(struct input *in, struct diff *d,
 		}
 		break;
 	case 9:
-		diff_push(d, take(in, 1), take(in, 4));
+		len = take(in, 4);
+		diff_push(d, take(in, 1), len);
 		break;
 	case 10:
 		diff_publish(d);
@@ -249,7 +248,6 @@ static void clear(struct diff *d)
 	memset(d->rig->used, 0, vhost_blk_ring_used_size(d->rig->num));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
@@ -286,57 +284,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	return 0;
 }
-
-#ifdef UNIT_FUZZ_MAIN
-#include "budget.h"
-
-TEST_TIMEOUT(random_inputs, BUDGET_NO_LIMIT)
-{
-	struct rng rng = { .state = budget_seed() };
-	double end = budget_start();
-	unsigned long n = 0;
-	unsigned int i;
-	u8 data[512];
-
-	while (n < 2000 || budget_now() < end) {
-		size_t len = rng_below(&rng, sizeof(data));
-
-		for (i = 0; i < len; i++)
-			data[i] = rng_next(&rng);
-		LLVMFuzzerTestOneInput(data, len);
-		n++;
-	}
-	ksft_log("%lu inputs", n);
-	for (i = 0; i < DIFF_OUTCOMES; i++) {
-		ksft_log("%s %lu", diff_outcome_name(i), count[i]);
-		EXPECT_GT(count[i], 0);
-	}
-}
-
-static int run_file(const char *name)
-{
-	static u8 data[1 << 20];
-	FILE *f = fopen(name, "rb");
-	size_t len;
-
-	if (!f) {
-		perror(name);
-		return 1;
-	}
-	len = fread(data, 1, sizeof(data), f);
-	fclose(f);
-	LLVMFuzzerTestOneInput(data, len);
-	return 0;
-}
-
-int main(int argc, char **argv)
-{
-	int i, ret = 0;
-
-	if (argc < 2 || argv[1][0] == '-')
-		return ksft_main(argc, argv);
-	for (i = 1; i < argc; i++)
-		ret |= run_file(argv[i]);
-	return ret;
-}
-#endif

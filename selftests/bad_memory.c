@@ -373,6 +373,36 @@ TEST_F(page, read_into_a_private_mapping_of_a_file)
 	unlink(name);
 }
 
+/* Guest memory is a file, and somebody cuts it off. */
+TEST_F(page, memory_file_truncated)
+{
+	char name[] = "/dev/shm/vhost-blk-test.XXXXXX";
+	int fd = mkstemp(name);
+	unsigned int i;
+
+	ASSERT_GE(fd, 0);
+	unlink(name);
+	for (i = 0; i < 4; i++) {
+		bool out = i % 2;
+		struct greq *r;
+
+		ASSERT_EQ(0, ftruncate(fd, G_PAGE));
+		ASSERT_EQ((uintptr_t)self->hva,
+			  (uintptr_t)mmap(self->hva, G_PAGE,
+					  PROT_READ | PROT_WRITE,
+					  MAP_FIXED | MAP_SHARED, fd, 0));
+		r = prepare(self->vq, out ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN,
+			    out ? self->out : self->in);
+		ASSERT_EQ(0, ftruncate(fd, 0));
+		submit(r);
+		map_again(self->hva);
+		reap(r);
+		EXPECT_EQ(0, req_check(r, VIRTIO_BLK_S_IOERR));
+		req_free(r);
+	}
+	close(fd);
+}
+
 /* Reading from it is all right: it is the disk that is written. */
 TEST_F(page, write_from_a_read_only_page)
 {

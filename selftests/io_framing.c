@@ -96,6 +96,17 @@ TEST_F(disk, longer_than_promised_is_refused)
 	EXPECT_EQ(-1, pattern_check(data, len, 0, 1));
 }
 
+TEST(memory_in_huge_pages)
+{
+	static const struct guest_opts opts = { .bulk = 8 << 20, .huge = true };
+	struct attached a = { 0 };
+
+	attach(&a, &opts);
+	round_trip(&a, 0, VHOST_BLK_MAX_BYTES, 7);
+	round_trip(&a, 1024, a.d.lbs, 8);
+	detach_checked(&a);
+}
+
 /* Frames of a request of 4096 bytes. */
 static const char * const out_frames[] = {
 	/* the header in pieces */

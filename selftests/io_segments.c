@@ -72,7 +72,7 @@ CUT(one_byte_over_a_sector, "257@0 256@0");
 
 FIXTURE_SETUP(data_in)
 {
-	static const struct guest_opts opts = { .num = 1024, .bulk = 8 << 20 };
+	static const struct guest_opts opts = { .num = 1024 };
 
 	attach(&self->a, &opts);
 }

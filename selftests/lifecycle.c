@@ -243,6 +243,81 @@ TEST(killed_owner_of_a_very_slow_disk_leaves_nothing)
 	kill_under_load(special_path("KSFT_DELAY_LONG"), 8000);
 }
 
+/* Makes requests to @path that will not end by themselves, and waits for ever. */
+static void stuck_child(const char *path, int ready)
+{
+	struct attached a = { 0 };
+	struct greq *r[LOAD];
+	static const struct guest_opts opts = { .num = 256 };
+
+	attach_path(&a, path, O_RDWR, &opts);
+	load(&a, r, VIRTIO_BLK_T_OUT);
+	if (write(ready, "r", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static int dmsetup(const char *what, const char *path)
+{
+	char command[300];
+
+	snprintf(command, sizeof(command), "dmsetup %s %s", what, path);
+	return system(command);
+}
+
+/* A disk that hangs holds up its own owner and nobody else. */
+TEST_TIMEOUT(other_disks_work_while_a_killed_owner_waits_for_a_stuck_one, 60)
+{
+	const char *path = special_path("KSFT_DELAY");
+	struct leaks before;
+	struct guest *g;
+	int ready[2], status, fd;
+	int64_t start, worst = 0;
+	unsigned int i, step;
+	char byte;
+	pid_t pid;
+
+	leaks_now(&before);
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, dmsetup("suspend --noflush --nolockfs", path));
+	fflush(stdout);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		stuck_child(path, ready[1]);
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		dmsetup("resume", path);
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+
+	for (i = 0; i < 5; i++) {
+		fd = open(backend_path(0), O_RDWR | O_CLOEXEC);
+		g = guest_new(NULL);
+		start = now_ms();
+		for (step = 0; step < guest_steps(); step++)
+			EXPECT_EQ(0, guest_step(g, step));
+		EXPECT_EQ(0, guest_set_backend(g, fd));
+		EXPECT_EQ(0, guest_set_backend(g, -1));
+		close(g->fd);
+		g->fd = -1;
+		if (now_ms() - start > worst)
+			worst = now_ms() - start;
+		guest_delete(g);
+		close(fd);
+	}
+	/* it is still there, and still waiting */
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	EXPECT_EQ(0, dmsetup("resume", path));
+	ksft_log("a whole life of another device: %lld ms at most",
+		 (long long)worst);
+	EXPECT_LT(worst, scaled_ms(2000));
+	ASSERT_TRUE(ksft_wait(pid, scaled_ms(G_WAIT_MS), &status));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_TRUE(leaks_wait(&before, 2000));
+	EXPECT_TRUE(disk_is_free(path, 2000));
+}
+
 /* Completions while the owner's threads go away one after the other. */
 TEST(exit_under_load_many_times)
 {

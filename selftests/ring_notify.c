@@ -130,7 +130,7 @@ TEST_F(ring, request_published_while_arming_is_not_missed)
 {
 	struct gvq *vq = self->vq;
 	unsigned int i, kicked = 0;
-	int64_t end = now_ms() + 2000;
+	int64_t end = now_ms() + 1000;
 
 	for (i = 0; now_ms() < end; i++) {
 		struct greq *r = flush_new(vq);
@@ -221,7 +221,7 @@ TEST_F(ring, call_eventfd_shared_by_queues)
 TEST_F_TIMEOUT(ring, no_wake_up_is_lost, 60)
 {
 	const char *seconds = getenv("KSFT_SOAK_S");
-	int64_t end = now_ms() + 1000 * (seconds ? atoi(seconds) : 3);
+	int64_t end = now_ms() + 1000 * (seconds ? atoi(seconds) : 2);
 	struct gvq *vq = self->vq;
 	unsigned int n, slept = 0;
 

@@ -2,7 +2,7 @@
 /*
  * Random well-formed requests on several queues, many in flight, cut at random,
  * against a model of the disk in memory; now and then the memory table is set
- * again, the disk detached and attached. KSFT_STRESS_S: how long (default 3 s).
+ * again, the disk detached and attached. KSFT_STRESS_S: how long (default 1 s).
  */
 #define _GNU_SOURCE
 #include "attached.h"
@@ -212,7 +212,7 @@ static void run(uint64_t features)
 		pattern_fill(l->model, AREA, area_sector(l, 0), 1);
 		ASSERT_EQ(0, disk_write(&s.a.d, area_sector(l, 0), l->model, AREA));
 	}
-	end = now_ms() + 1000 * (seconds ? atoi(seconds) : 3);
+	end = now_ms() + 1000 * (seconds ? atoi(seconds) : 1);
 	next = now_ms() + 100;
 	while (now_ms() < end) {
 		for (i = 0; i < QUEUES; i++)
@@ -225,7 +225,7 @@ static void run(uint64_t features)
 	settle();
 	ksft_log("%llu requests, %llu KiB", (unsigned long long)s.ops,
 		 (unsigned long long)s.bytes >> 10);
-	ASSERT_GT(s.ops, 100);
+	ASSERT_GT(s.ops, 20);
 	for (i = 0; i < QUEUES; i++) {
 		ASSERT_EQ(0, disk_read(&s.a.d, area_sector(&s.lane[i], 0), s.buf,
 				       AREA));

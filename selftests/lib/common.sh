@@ -254,13 +254,6 @@ log_check() {
 # What was left behind
 #
 
-pins_now() {
-	echo 1 > /proc/sys/vm/stat_refresh
-	awk '$1 == "nr_foll_pin_acquired" { a = $2 }
-	     $1 == "nr_foll_pin_released" { r = $2 }
-	     END { print a - r }' /proc/vmstat
-}
-
 workers_now() {
 	local file comm n=0
 
@@ -272,33 +265,14 @@ workers_now() {
 	echo "$n"
 }
 
-module_idle() {
-	[[ $(workers_now) == 0 && $(< /sys/module/vhost_blk/refcnt) == 0 &&
-	   $(pins_now) == "$pins_before" ]]
-}
-
 leak_mark() {
-	pins_before=$(pins_now)
+	pins_before=$("$selftests_dir/build/leaks" now)
 }
 
 # leak_check DEVICE...: nothing of the module runs, no page is pinned, nobody
 # holds the devices.
 leak_check() {
-	local bad=0 dev
-
-	if ! wait_for module_idle; then
-		echo "# left: $(workers_now) workers," \
-			"$(< /sys/module/vhost_blk/refcnt) users," \
-			"$(($(pins_now) - pins_before)) pins"
-		bad=1
-	fi
-	for dev in "$@"; do
-		if ! wait_for "$selftests_dir/build/disk_is_free" "$dev"; then
-			echo "# left: somebody holds $dev"
-			bad=1
-		fi
-	done
-	return $bad
+	"$selftests_dir/build/leaks" wait "$pins_before" "$@"
 }
 
 # kmemleak's findings, where the kernel has it; twice, as it asks for.

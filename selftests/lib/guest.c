@@ -139,6 +139,19 @@ int guest_fill(struct guest *g, uint64_t gpa, uint8_t byte, size_t len)
 	return 0;
 }
 
+/* Pages come into being, full of canaries, when something in them is taken. */
+static void region_touch(struct gregion *r, size_t from, size_t to)
+{
+	size_t page;
+
+	for (page = from / G_PAGE; page <= to / G_PAGE; page++) {
+		if (r->touched[page])
+			continue;
+		memset(r->hva + page * G_PAGE, G_CANARY, G_PAGE);
+		r->touched[page] = 1;
+	}
+}
+
 /* Adds @delta to the users of all units that the range touches. */
 static void guest_count(struct guest *g, uint64_t gpa, size_t len, int delta)
 {
@@ -152,6 +165,8 @@ static void guest_count(struct guest *g, uint64_t gpa, size_t len, int delta)
 		first = (gpa - r->gpa) / G_MARGIN;
 		guest_next(g, &gpa, &len, &part);
 		last = (gpa - 1 - r->gpa) / G_MARGIN;
+		if (delta > 0)
+			region_touch(r, first * G_MARGIN, last * G_MARGIN);
 		while (first <= last)
 			r->busy[first++] += delta;
 	}
@@ -289,62 +304,116 @@ int guest_check_margins(struct guest *g, const char *what, uint64_t gpa,
 	return 0;
 }
 
-static int guest_check_region(struct guest *g, struct gregion *r)
+static int guest_check_free(struct guest *g, struct gregion *r, size_t at,
+			    size_t len, uint8_t byte)
 {
-	static uint8_t canary[G_MARGIN];
-	size_t unit, i;
+	const uint8_t *p = r->hva + at;
+	size_t i;
+
+	if (p[0] == byte && !memcmp(p, p + 1, len - 1))
+		return 0;
+	for (i = 0; p[i] == byte; i++)
+		;
+	return guest_violation(g, "C: free memory at %#llx is %#x",
+			       (unsigned long long)(r->gpa + at + i), p[i]);
+}
+
+/* A page never handed out: not there, or only looked at, or given back full. */
+static int guest_check_untouched(struct guest *g, struct gregion *r, size_t page)
+{
+	uint8_t first = r->hva[page * G_PAGE];
+
+	return guest_check_free(g, r, page * G_PAGE, G_PAGE,
+				first == G_CANARY ? G_CANARY : 0);
+}
+
+#define PAGEMAP_THERE	(3ULL << 62)	/* present or swapped */
+
+static int guest_check_region(struct guest *g, struct gregion *r, int pagemap)
+{
+	size_t pages = r->size / G_PAGE, page, unit;
+	uint64_t *map = calloc(pages, sizeof(*map));
+	size_t bytes = pages * sizeof(*map);
 	int bad = 0;
 
-	memset(canary, G_CANARY, sizeof(canary));
-	for (unit = 0; unit < r->size / G_MARGIN && bad < 5; unit++) {
-		if (r->busy[unit])
+	if (!map || pread(pagemap, map, bytes, (uintptr_t)r->hva / G_PAGE *
+			  sizeof(*map)) != (ssize_t)bytes)
+		abort();
+	for (page = 0; page < pages && bad < 5; page++) {
+		if (!r->touched[page]) {
+			if (map[page] & PAGEMAP_THERE)
+				bad += guest_check_untouched(g, r, page);
 			continue;
-		if (!memcmp(r->hva + unit * G_MARGIN, canary, G_MARGIN))
-			continue;
-		for (i = unit * G_MARGIN; r->hva[i] == G_CANARY; i++)
-			;
-		bad += guest_violation(g, "C: free memory at %#llx is %#x",
-				       (unsigned long long)(r->gpa + i), r->hva[i]);
+		}
+		for (unit = page * G_PAGE; unit < (page + 1) * G_PAGE;
+		     unit += G_MARGIN)
+			if (!r->busy[unit / G_MARGIN])
+				bad += guest_check_free(g, r, unit, G_MARGIN,
+							G_CANARY);
 	}
+	free(map);
 	return bad;
 }
 
 int guest_check(struct guest *g)
 {
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	unsigned int i;
 	int bad = 0;
 
 	for (i = 0; i < G_REGIONS; i++)
-		bad += guest_check_region(g, &g->region[i]);
+		bad += guest_check_region(g, &g->region[i], pagemap);
+	close(pagemap);
 	for (i = 0; i < g->nvqs; i++)
 		bad += vq_check(&g->vq[i]);
 	return bad;
 }
 
-static int region_map(struct gregion *r, bool memfd)
+#define HUGE_PAGE	(2u << 20)
+
+/*
+ * Address space for @size bytes and an inaccessible page on either side. Huge
+ * pages need an aligned place, which is taken out of a larger piece that stays.
+ */
+static uint8_t *region_reserve(size_t size, bool huge)
 {
-	uint8_t *all;
+	size_t all = size + 2 * G_PAGE + (huge ? HUGE_PAGE : 0);
+	uint8_t *at;
+
+	at = mmap(NULL, all, PROT_NONE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (at == MAP_FAILED)
+		return NULL;
+	at += G_PAGE;
+	if (huge)
+		at += -(uintptr_t)at % HUGE_PAGE;
+	return at;
+}
+
+static int region_map(struct gregion *r, bool memfd, bool huge)
+{
+	uint8_t *at = region_reserve(r->size, huge);
 	int fd = -1;
 
-	all = mmap(NULL, r->size + 2 * G_PAGE, PROT_NONE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (all == MAP_FAILED)
+	if (!at)
 		return -1;
 	if (memfd) {
 		fd = memfd_create("guest", MFD_CLOEXEC);
 		if (fd < 0 || ftruncate(fd, r->size))
 			return -1;
 	}
-	r->hva = mmap(all + G_PAGE, r->size, PROT_READ | PROT_WRITE,
-		      MAP_FIXED | MAP_POPULATE |
-		      (memfd ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS), fd, 0);
+	r->hva = mmap(at, r->size, PROT_READ | PROT_WRITE,
+		      MAP_FIXED | (memfd ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS),
+		      fd, 0);
 	if (memfd)
 		close(fd);
 	if (r->hva == MAP_FAILED)
 		return -1;
-	memset(r->hva, G_CANARY, r->size);
+	/* By itself the kernel may make a huge page of what was to be small. */
+	madvise(r->hva, r->size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	r->busy = calloc(r->size / G_MARGIN, 1);
-	return r->busy ? 0 : -1;
+	r->touched = calloc(r->size / G_PAGE, 1);
+	return r->busy && r->touched ? 0 : -1;
 }
 
 static size_t desc_bytes(const struct gvq *vq)
@@ -437,7 +506,8 @@ struct guest *guest_new(const struct guest_opts *opts)
 		g->region[i].size = layout[i].size;
 		if (i == G_BULK && opts->bulk)
 			g->region[i].size = opts->bulk;
-		if (region_map(&g->region[i], i == G_HIGH))
+		if (region_map(&g->region[i], i == G_HIGH,
+			       i == G_BULK && opts->huge))
 			return NULL;
 	}
 	g->vq = calloc(g->nvqs, sizeof(*g->vq));
@@ -477,6 +547,7 @@ void guest_delete(struct guest *g)
 	for (i = 0; i < G_REGIONS; i++) {
 		munmap(g->region[i].hva - G_PAGE, g->region[i].size + 2 * G_PAGE);
 		free(g->region[i].busy);
+		free(g->region[i].touched);
 	}
 	free(g->vq);
 	free(g);

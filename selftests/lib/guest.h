@@ -14,9 +14,9 @@
  *	G_BULK	0x1000000	opts.bulk	most of the data
  *	G_HIGH	0x100010000	1 MiB		above 4 GiB, a memfd
  *
- * Every mapping has an inaccessible page before and after it. All memory that is
- * not handed out holds G_CANARY; so do at least G_MARGIN bytes on both sides
- * of whatever is handed out.
+ * Every mapping has an inaccessible page before and after it. At least G_MARGIN
+ * bytes on both sides of whatever is handed out hold G_CANARY, and so does the
+ * rest of its pages; pages of which nothing was ever handed out do not exist.
  *
  * Rules. Three things are checked about every request and every ring (names as
  * in the test catalogue):
@@ -86,7 +86,8 @@ struct gregion {
 	uint64_t gpa;
 	size_t size;
 	uint8_t *hva;
-	uint8_t *busy;		/* one byte per G_MARGIN bytes */
+	uint8_t *busy;		/* users, for each G_MARGIN bytes */
+	uint8_t *touched;	/* filled with canaries, for each page */
 	size_t rover;		/* where the next search starts */
 };
 
@@ -126,6 +127,7 @@ struct guest_opts {
 	size_t bulk;		/* 0: 3 MiB */
 	uint16_t base;		/* where the rings start */
 	const struct gplace *place;
+	bool huge;		/* G_BULK in huge pages */
 	bool no_device;		/* rings and memory only: no /dev/vhost-blk */
 };
 

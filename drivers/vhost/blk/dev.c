@@ -209,7 +209,7 @@ struct vhost_blk_vq *vhost_blk_dev_get_vq(struct vhost_blk_dev *dev, u32 i)
 	return dev->vqs[i] ?: ERR_PTR(-ENOMEM);
 }
 
-/* Drops the queues, the owner and what the driver acknowledged. */
+/* All but the memory table is as it was when the device was opened. */
 static void vhost_blk_dev_forget(struct vhost_blk_dev *dev)
 {
 	unsigned int i;
@@ -225,6 +225,9 @@ static void vhost_blk_dev_forget(struct vhost_blk_dev *dev)
 		mmput(dev->mm);
 	dev->mm = NULL;
 	dev->features = 0;
+	spin_lock(&dev->serial.lock);
+	memset(dev->serial.str, 0, sizeof(dev->serial.str));
+	spin_unlock(&dev->serial.lock);
 }
 
 /**

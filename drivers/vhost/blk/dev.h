@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A disk: an open /dev/vhost-blk, its owner, its queues, how it starts and stops.
+ * A disk: an open /dev/vhost-blk, its owner, its queues, how it starts and
+ * stops.
  *
- * One mutex per device is held over each ioctl, so that ioctls of one device never
- * run at the same time; nothing is shared with other devices. A device whose disk
- * hangs keeps its own owner waiting and nobody else.
+ * One mutex per device is held over each ioctl, so that ioctls of one device
+ * never run at the same time; nothing is shared with other devices. A device
+ * whose disk hangs keeps its own owner waiting and nobody else.
  */
 #ifndef VHOST_BLK_DEV_H
 #define VHOST_BLK_DEV_H

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * For a guest an interrupt is the dearest step of a request. A driver that keeps
- * one request under way wants each at once: it has nothing else to do. One that
- * submits many is better served with one interrupt for all that it submits in a
- * go, sent when the last of them is done.
+ * For a guest an interrupt is the dearest step of a request. A driver that
+ * keeps one request under way wants each at once: it has nothing else to do.
+ * One that submits many is better served with one interrupt for all that it
+ * submits in a go, sent when the last of them is done.
  *
  * From outside the two look alike as long as each completion is followed by an
  * interrupt at once. So now and then one is held back on purpose. If the driver
- * goes on submitting meanwhile, it was not waiting: what it submitted becomes the
- * target, and from then on an interrupt is sent as soon as that many completions
- * are there. If they do not come, the driver is waiting for what is held; the
- * interrupt goes out and the target shrinks. How long "do not come" is, is
- * measured too: a few times the usual distance between two arrivals.
+ * goes on submitting meanwhile, it was not waiting: what it submitted becomes
+ * the target, and from then on an interrupt is sent as soon as that many
+ * completions are there. If they do not come, the driver is waiting for what is
+ * held; the interrupt goes out and the target shrinks. How long "do not come"
+ * is, is measured too: a few times the usual distance between two arrivals.
  *
  * Completions that merely come one after the other, from a disk slower than the
  * driver, are no reason to wait: only arrivals raise the target.
  */
 #include "hold.h"
 
-/* Interrupts between two tries to raise the target, when they succeed or fail. */
+/* Interrupts between two tries to raise the target, when they succeed or fail.
+ */
 #define VHOST_BLK_HOLD_INTERVAL_MIN 8
 #define VHOST_BLK_HOLD_INTERVAL_MAX 1024
 
@@ -88,8 +89,8 @@ void vhost_blk_hold_add(struct vhost_blk_hold *hold, unsigned int nr, u64 now)
  * @hold: the state, with something held
  * @now: time in ns
  *
- * Return: true when the target is reached, the next arrival is late, or the oldest
- * completion has waited long enough.
+ * Return: true when the target is reached, the next arrival is late, or the
+ * oldest completion has waited long enough.
  */
 bool vhost_blk_hold_over(const struct vhost_blk_hold *hold, u64 now)
 {

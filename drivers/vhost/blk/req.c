@@ -114,8 +114,8 @@ static unsigned int vhost_blk_req_submitted(const struct vhost_blk_vq *vq)
 }
 
 /*
- * Submits, waiting for a tag if need be. What is complete does not wait: the driver
- * is told before.
+ * Submits, waiting for a tag if need be. What is complete does not wait: the
+ * driver is told before.
  */
 static void vhost_blk_req_submit_waiting(struct vhost_blk_req *req)
 {

@@ -255,8 +255,8 @@ unsigned int vhost_blk_ring_publish(struct vhost_blk_ring *ring)
 	if (!nr)
 		return 0;
 
-	/* The entries first, then the index that covers them (B). */
 	ring->used_idx = ring->used_next;
+	/* The entries first, then the index that covers them (B). */
 	smp_store_release(&ring->used->idx,
 			  vhost_blk_ring_to16(ring, ring->used_idx));
 	return nr;

@@ -23,8 +23,8 @@ MODULE_PARM_DESC(max_pinned_mb, "MiB a disk may pin, 13 per queue at least");
 
 /**
  * vhost_blk_vq_wake() - bring the worker back from its sleep
- * @vq: the queue; kept from going away by RCU, by the device's mutex or by being
- *      on the wait queue of the kick eventfd
+ * @vq: the queue; kept from going away by RCU, by the device's mutex or by
+ * being on the wait queue of the kick eventfd
  *
  * The caller has left its message for the worker in memory.
  *

@@ -5,10 +5,10 @@
  * once more and sleeps.
  *
  * The kick eventfd and the end of a request wake it. Each first leaves its
- * message and then looks at vq->sleeping; the worker first sets vq->sleeping and
- * then looks for messages, with a full barrier between on both sides, so one of
- * the two sees the other. kthread_stop() and kthread_park() wake it whatever it
- * does.
+ * message and then looks at vq->sleeping; the worker first sets vq->sleeping
+ * and then looks for messages, with a full barrier between on both sides, so
+ * one of the two sees the other. kthread_stop() and kthread_park() wake it
+ * whatever it does.
  */
 #include "worker.h"
 #include "call.h"
@@ -23,12 +23,13 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 
 /* Chains taken before the completions among them are published. */
 #define VHOST_BLK_PASS_BUDGET 64
 
 /* The data of these chains, in bytes. */
-#define VHOST_BLK_PASS_BYTES (1U << 20)
+#define VHOST_BLK_PASS_BYTES SZ_1M
 
 /* Upper bounds of the parameters. */
 #define VHOST_BLK_MAX_POLL_US 1000000U
@@ -94,8 +95,9 @@ static unsigned int vhost_blk_worker_take(struct vhost_blk_vq *vq)
 /*
  * One pass: what ended, what waited, what is new. Adjacent requests of the pass
  * merge under the plug and go to the device as a list. What has ended is shown
- * to the driver before anything that can sleep. Returns true when the pass found
- * something to do; false says only that the next one would not, right now.
+ * to the driver before anything that can sleep. Returns true when the pass
+ * found something to do; false says only that the next one would not, right
+ * now.
  */
 static bool vhost_blk_worker_pass(struct vhost_blk_vq *vq)
 {
@@ -169,7 +171,8 @@ static bool vhost_blk_worker_poll(struct vhost_blk_vq *vq)
 	return false;
 }
 
-/* Gives the core to whoever wants it. No interrupt waits for it to come back. */
+/* Gives the core to whoever wants it. No interrupt waits for it to come back.
+ */
 static void vhost_blk_worker_yield(struct vhost_blk_vq *vq)
 {
 	if (need_resched())

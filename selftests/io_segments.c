@@ -112,22 +112,30 @@ static void write_disk(struct attached *a, size_t len, uint64_t seed)
 	free(buf);
 }
 
-TEST_F(data_in, written_exactly)
+static void write_it(struct attached *a, const char *layout, char *data,
+		     size_t len, bool whole)
 {
-	struct attached *a = &self->a;
-	size_t len = frame_total(variant->layout);
-	bool whole = len % a->d.lbs == 0;
-	char *data = malloc(len);
-
-	ASSERT_TRUE(data);
 	write_disk(a, len, 1);
 	pattern_fill(data, len, SECTOR, 2);
 	EXPECT_EQ(whole ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR,
-		  guest_io_out(a->vq, SECTOR, data, len, variant->layout));
+		  guest_io_out(a->vq, SECTOR, data, len, layout));
 	expect_disk(a, len, 1, whole ? 2 : 1);
 }
 
-TEST_F(data_in, read_exactly)
+/* guest_io_in() also finds data that a refused request transferred. */
+static void read_it(struct attached *a, const char *layout, char *data,
+		    size_t len, bool whole)
+{
+	write_disk(a, len, 3);
+	memset(data, 0, len);
+	EXPECT_EQ(whole ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR,
+		  guest_io_in(a->vq, SECTOR, data, len, layout));
+	if (whole)
+		EXPECT_EQ(-1, pattern_check(data, len, SECTOR, 3));
+	expect_disk(a, len, 3, 3);
+}
+
+TEST_F(data_in, is_written_and_read_exactly)
 {
 	struct attached *a = &self->a;
 	size_t len = frame_total(variant->layout);
@@ -135,14 +143,8 @@ TEST_F(data_in, read_exactly)
 	char *data = malloc(len);
 
 	ASSERT_TRUE(data);
-	write_disk(a, len, 3);
-	memset(data, 0, len);
-	/* guest_io_in() also finds data transferred by a refused request */
-	EXPECT_EQ(whole ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR,
-		  guest_io_in(a->vq, SECTOR, data, len, variant->layout));
-	if (whole)
-		EXPECT_EQ(-1, pattern_check(data, len, SECTOR, 3));
-	expect_disk(a, len, 3, 3);
+	write_it(a, variant->layout, data, len, whole);
+	read_it(a, variant->layout, data, len, whole);
 }
 
 TEST_HARNESS_MAIN

@@ -126,21 +126,19 @@ int disk_stat(struct disk *d, struct disk_stat *st)
 
 static uint64_t mix(uint64_t x)
 {
-	x ^= x >> 31;
-	x *= 0x7fb5d329728ea185;
-	x ^= x >> 27;
-	x *= 0x81dadef4bc2dd44d;
-	return x ^ x >> 33;
+	x *= 0x9e3779b97f4a7c15;
+	return x ^ x >> 32;
 }
 
+/* One multiplication per word: the processor may be emulated. */
 void pattern_fill(void *buf, size_t len, uint64_t sector, uint64_t seed)
 {
-	uint64_t word = sector * (G_SECTOR / 8), v;
+	uint64_t word = sector * (G_SECTOR / 8) + mix(~mix(~mix(seed + 1))), v;
 	uint8_t *at = buf;
 	size_t n;
 
 	for (; len; len -= n, at += n, word++) {
-		v = mix(word + (seed << 48) + 1);
+		v = mix(word);
 		n = len < 8 ? len : 8;
 		memcpy(at, &v, n);
 	}

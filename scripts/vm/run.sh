@@ -117,7 +117,8 @@ cleanup() {
 	local status=$?
 
 	if [[ -n $qemu_pid ]]; then
-		kill "$qemu_pid" 2>/dev/null || true
+		kill -KILL "$qemu_pid" 2>/dev/null || true
+		wait "$qemu_pid" 2>/dev/null || true
 	fi
 	[[ -z $job ]] || rm -rf "$job"
 	exit "$status"
@@ -192,8 +193,8 @@ choose_accel() {
 prepare_job() {
 	job=$(mktemp -d "${TMPDIR:-/tmp}/vhost-blk-lab.XXXXXX")
 	trap cleanup EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM HUP
+	trap 'lab_say "interrupted"; exit 130' INT
+	trap 'lab_say "told to end"; exit 143' TERM HUP
 	[[ $job != *[[:space:]]* ]] || lab_die "TMPDIR must have no spaces"
 	cp "$lab_dir/host.sh" "$job/host.sh"
 
@@ -271,7 +272,9 @@ prepare_qemu() {
 		else
 			qemu+=(-accel "tcg,thread=multi" -smp "$opt_cpus")
 		fi
-		qemu+=(-cpu max) ;;
+		# MPX: KVM does not hand it on, but counts the space it takes,
+		# and every guest's kernel complains about that.
+		qemu+=(-cpu "max,mpx=off") ;;
 	*)
 		lab_die "unknown accelerator '$opt_accel'" ;;
 	esac

@@ -32,13 +32,13 @@ disk_is() {
 	dd if="$device" bs=1M iflag=direct status=none | cmp - "$1"
 }
 
-# said NAME N TEXT: wait until the console shows the text N times
+# said NAME N TEXT: wait until the boot sector has said it N times
 said() {
-	local end=$((SECONDS + 60 * vm_scale)) file=$GUEST_DIR/$1/console.log
+	local end=$((SECONDS + 60 * vm_scale)) file=$vm_tmp/$1.said
 
 	until (($(grep -acF "$3" "$file") >= $2)); do
 		if ((SECONDS >= end)) || grep -aq failed "$file"; then
-			cat "$file"
+			cat "$file" "$GUEST_DIR/$1/console.log"
 			return 1
 		fi
 		vm_sleep 0.2
@@ -51,7 +51,9 @@ boots() {
 	vm_add boot "$device" "bootindex=0$4" "$3"
 	dd if="$vm_tmp/before" of="$device" bs=1M oflag=direct status=none &&
 		GUEST_CPUS=1 GUEST_MEM=64M GUEST_MACHINE=$2 \
-			guest_start_raw "$1" "${vm_args[@]}" &&
+			guest_start_raw "$1" "${vm_args[@]}" \
+			-chardev "file,id=said,path=$vm_tmp/$1.said" \
+			-device isa-debugcon,iobase=0xe9,chardev=said &&
 		said "$1" 1 "boot sector: copied" && disk_is "$vm_tmp/after"
 }
 
@@ -71,10 +73,10 @@ check "boots as a modern device" \
 check "boots again after a reset" boots_again modern
 check "guest modern ends in order" guest_stop modern
 check "boots as a legacy device" \
-	boots legacy pc vhost-blk-pci-transitional ,disable-modern=on
+	boots legacy pc vhost-blk-pci ,disable-legacy=off,disable-modern=on
 check "boots again after a reset as a legacy device" boots_again legacy
 check "guest legacy ends in order" guest_stop legacy
 check "boots from a transitional device with four queues" \
-	boots both q35 vhost-blk-pci ,num-queues=4
+	boots both q35 vhost-blk-pci-transitional ,num-queues=4
 check "guest both ends in order" guest_stop both
 vm_end

@@ -39,8 +39,8 @@ disks_up() {
 	vm_add $few "$device" num-queues=4,vectors=2
 	null_up t_old blocksize=512
 	disk_old=$device
-	vm_add legacy "$device" num-queues=2,disable-modern=on \
-		vhost-blk-pci-transitional
+	vm_add legacy "$device" \
+		num-queues=2,disable-legacy=off,disable-modern=on
 	if wait_for nvme_find 512; then
 		nvme512=$device
 		vm_add nvme512 "$device" num-queues=2
@@ -128,7 +128,7 @@ few_vectors() {
 }
 
 no_vectors() {
-	vm_run disks '[ ! -d "$(pci intx)/msi_irqs" ] &&
+	vm_run disks 'ls $(pci intx); cat /proc/interrupts; [ ! -d "$(pci intx)/msi_irqs" ] &&
 		[ -n "$(interrupts intx)" ] &&
 		verify intx --numjobs=2 --offset_increment=4m' &&
 		same_data intx "$disk_irq" 8
@@ -143,8 +143,8 @@ legacy() {
 }
 
 big_blocks() {
-	fails vm_run disks 'dd if=$(node b4k) of=/dev/null bs=512 count=1 \
-		iflag=direct' &&
+	fails vm_run disks 'fio --name=small --filename=$(node b4k) --direct=1 \
+		--rw=read --bs=512 --size=4k --output=/dev/null' &&
 		vm_run disks 'verify b4k --bssplit=4k/50:24k/25:64k/25' &&
 		same_data b4k "$disk_4k" 4
 }

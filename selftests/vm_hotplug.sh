@@ -48,7 +48,7 @@ host_is_rid() {
 
 vm_begin
 # What the guest's block layer says when a disk goes away under load.
-vm_allow='I/O error, dev vd|Buffer I/O error on dev vd'
+vm_allow+='|I/O error, dev vd|Buffer I/O error on dev vd'
 null_up t_plug blocksize=512
 vm_add fixed "$device" num-queues=2
 null_up t_hot blocksize=512

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Boot sector: copies 32 KiB from sector 64 to sector 1024 of the disk that it
- * came from, with int 13h, and says on COM1 how it went. Linked to 0x7c00.
+ * came from, with int 13h, and says on port 0xe9 how it went. Linked to 0x7c00.
  */
-	.set	COM1, 0x3f8
+	.set	DEBUG, 0xe9		/* isa-debugcon */
 	.set	BUFFER, 0x1000		/* segment */
 	.set	SECTORS, 64
 
@@ -40,21 +40,12 @@ halt:
 	jmp	halt
 
 print:
-	pushw	%dx
-1:	lodsb
+	lodsb
 	testb	%al, %al
-	jz	3f
-	movb	%al, %bl
-	movw	$(COM1 + 5), %dx
-2:	inb	%dx, %al
-	testb	$0x20, %al		/* room to send? */
-	jz	2b
-	movb	%bl, %al
-	movw	$COM1, %dx
-	outb	%al, %dx
-	jmp	1b
-3:	popw	%dx
-	ret
+	jz	1f
+	outb	%al, $DEBUG
+	jmp	print
+1:	ret
 
 /* disk address packets: size, sectors, offset, segment, first sector */
 read:	.byte	16, 0

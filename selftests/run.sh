@@ -41,7 +41,7 @@ while (($#)); do
 done
 ((${#groups[@]})) || groups=(unit host vm)
 case $kernel in
-stock) scale=1 ;;
+stock) scale=3 ;;
 debug) scale=5 ;;
 *) usage >&2; exit 2 ;;
 esac
@@ -89,7 +89,7 @@ lab() {
 }
 
 group_host() {
-	lab host 1200 --nvme size=64M,lbs=512,queues=2 \
+	lab host 2000 --nvme size=64M,lbs=512,queues=2 \
 		--nvme size=64M,lbs=4096,queues=2 \
 		-- env KSFT_TIME_SCALE=$scale selftests/host.sh "${only[@]}"
 }
@@ -108,7 +108,7 @@ group_vm() {
 		done
 	done
 	((${#names[@]})) || return 0
-	lab vm 1200 --mem 4G --nvme size=64M,lbs=512 --nvme size=64M,lbs=4096 \
+	lab vm 2000 --mem 4G --nvme size=64M,lbs=512 --nvme size=64M,lbs=4096 \
 		-- env KSFT_TIME_SCALE=$scale selftests/vm.sh "${names[@]}"
 }
 

@@ -35,7 +35,12 @@ GUEST_DIR=${GUEST_DIR:-/run/guest}	# state of the guests
 : "${GUEST_MEM:=512M}"			# memory
 : "${GUEST_MEM_SHARED:=}"		# not empty: memfd, for vhost-user
 : "${GUEST_MACHINE:=q35}"		# QEMU machine type
-: "${GUEST_CPU:=host}"			# QEMU CPU model
+# QEMU CPU model. An emulated L1 does not let KVM see that its guest sets XCR0:
+# the guest's kernel warns, with a long trace, and does without XSAVE anyway.
+if [[ ${LAB_ACCEL:-tcg} == tcg ]]; then
+	: "${GUEST_CPU:=host,xsave=off}"
+fi
+: "${GUEST_CPU:=host}"
 : "${GUEST_APPEND:=}"			# added to the kernel command line
 : "${GUEST_KERNEL:=${LAB_GUEST_KERNEL:-}}"
 : "${GUEST_INITRAMFS:=${LAB_GUEST_INITRAMFS:-}}"
@@ -291,7 +296,8 @@ guest_wait_boot() {
 	return "$status"
 }
 
-# guest_run NAME COMMAND [SECONDS]: runs a shell command in the guest.
+# guest_run NAME COMMAND [SECONDS [FILE]]: runs a shell command in the guest,
+# with FILE of L1 as its input.
 guest_run() {
 	local dir=$GUEST_DIR/$1
 	local limit=$((${3:-$GUEST_TIMEOUT} * guest_patience))
@@ -304,7 +310,11 @@ guest_run() {
 	exec {lock}>"$dir/agent.lock"
 	flock "$lock"
 	exec {in}<>"$dir/agent.in" {out}<>"$dir/agent.out"
+	if [[ -n ${4:-} ]]; then
+		text="+$(stat -L -c %s "$4") $text"
+	fi
 	printf '%s\n' "$id $limit $text" >&"$in"
+	[[ -z ${4:-} ]] || timeout "$limit" cat "$4" >&"$in" || true
 	end=$((SECONDS + limit + 20))
 	while ((SECONDS < end)); do
 		line=""
@@ -364,14 +374,12 @@ cat $file.out; exit \$(cat $file.status)" "${3:-$GUEST_TIMEOUT}"
 }
 
 # guest_put NAME FILE PATH: copies a file of L1 into the guest (mode kept as
-# far as "may be executed" goes). Meant for small ones.
+# far as "may be executed" goes).
 guest_put() {
 	local mode=644
 
 	[[ ! -x $2 ]] || mode=755
-	guest_run "$1" "base64 -d > $3 <<'END-OF-FILE' && chmod $mode $3
-$(base64 "$2")
-END-OF-FILE"
+	guest_run "$1" "cat > $3 && chmod $mode $3" "$GUEST_TIMEOUT" "$2"
 }
 
 # guest_reboot NAME: reboots the guest's kernel and waits until it is back.

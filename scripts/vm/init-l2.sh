@@ -7,6 +7,7 @@
 #
 #   guest:  READY BOOT-ID                          once per boot
 #   host:   ID LIMIT-SECONDS COMMAND		newline as \n, backslash as \\
+#   host:   ID LIMIT-SECONDS +BYTES COMMAND, then these bytes, its input
 #   guest:  DONE ID STATUS BYTES-OF-STDOUT BYTES-OF-STDERR, then these bytes
 #
 # Little is started here and few programs per request: that is what costs time.
@@ -50,7 +51,7 @@ find_port() {
 # its own, so that all of it can be killed when the time is up.
 run() {
 	rm -f /run/agent/late
-	setsid sh /run/agent/command </dev/null \
+	setsid sh /run/agent/command </run/agent/in \
 		>/run/agent/out 2>/run/agent/err 3>&- &
 	pid=$!
 	(
@@ -77,6 +78,13 @@ serve() {
 	printf '\nREADY %s\n' "$boot" >&3
 	while read -r id limit text <&3; do
 		[ -n "$text" ] || continue
+		: > /run/agent/in
+		case $text in
+		+[0-9]*)
+			bytes=${text%% *}
+			text=${text#* }
+			head -c "${bytes#+}" <&3 > /run/agent/in ;;
+		esac
 		printf '%b\n' "$text" > /run/agent/command
 		run "$limit"
 		status=$?

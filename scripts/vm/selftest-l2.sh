@@ -63,8 +63,11 @@ guest_run one 'fio --name=verify --directory=/mnt --size=4M --rw=randwrite \
 	--minimal' > /dev/null
 lap "mkfs, dd, fio"
 
-guest_put one /bin/true /mnt/true
-status 0 guest_run one 'test -x /mnt/true && umount /mnt'
+guest_put one /bin/bash /mnt/bash
+expect "a copied file" "$(guest_run one 'test -x /mnt/bash &&
+	sha256sum < /mnt/bash')" "$(sha256sum < /bin/bash)"
+status 0 guest_run one 'umount /mnt'
+lap "guest_put of a megabyte"
 guest_reboot one
 lap "reboot"
 guest_run one 'e2fsck -fn /dev/vda && mount /dev/vda /mnt' > /dev/null

@@ -7,7 +7,8 @@
 #
 # OUTDIR (default: in the cache folder) is the build directory; a second run
 # builds only what changed. Binaries: qemu-system-x86_64, qemu-img, qemu-io
-# and storage-daemon/qemu-storage-daemon. Some minutes on two cores.
+# and storage-daemon/qemu-storage-daemon. Some minutes on two cores; JOBS=1
+# leaves the machine to others.
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -92,7 +93,7 @@ compile() {
 
 	say "compiling in $build"
 	quietly "$build/ninja.log" nice -n 5 ninja -C "$build" \
-		-j "$(nproc)" "${targets[@]}"
+		-j "${JOBS:-$(nproc)}" "${targets[@]}"
 	if grep 'vhost-blk.*warning:' "$build/ninja.log" >&2; then
 		touch "$src"/hw/*/vhost-blk*.c
 		die "warnings in our files"

@@ -9,11 +9,11 @@ set -euo pipefail
 
 here=$(cd -- "$(dirname -- "$0")" && pwd)
 plugin=$here/../build/vhost-blk-pci.so
-qemu="qemu-system-x86_64"
+qemu=${QEMU:-qemu-system-x86_64}
 tmp=$(mktemp -d)
 pids=()
 count=0 failed=0
-as=() vars=()
+as=() vars=() load=()
 
 cleanup() {
 	local pid
@@ -61,7 +61,7 @@ boot() {
 	mkfifo "$tmp/hmp"
 	with_fakes env "${vars[@]}" timeout 120 "$qemu" -accel tcg -nodefaults \
 		-display none -serial none -monitor stdio \
-		-plugin "$tmp/plugin.so" "$@" < "$tmp/hmp" > "$tmp/out" 2>&1 &
+		"${load[@]}" "$@" < "$tmp/hmp" > "$tmp/out" 2>&1 &
 	pids+=($!)
 	exec 9> "$tmp/hmp"
 }
@@ -176,7 +176,7 @@ test_queue_error() {
 once() {
 	echo quit | with_fakes "${as[@]}" env "${vars[@]}" timeout 30 "$qemu" \
 		-accel tcg -nodefaults -S -display none -monitor stdio \
-		-plugin "$tmp/plugin.so" "$@" > "$tmp/once" 2>&1
+		"${load[@]}" "$@" > "$tmp/once" 2>&1
 }
 
 fails_with() { # PATTERN ARGS...
@@ -223,13 +223,14 @@ test_messages() {
 test_permissions() {
 	local what="no permission"
 
-	if [[ $(id -u) != 0 ]] || ! command -v setpriv > /dev/null; then
+	as=(setpriv --reuid 65534 --clear-groups)
+	if ! "${as[@]}" "$qemu" -version > /dev/null 2>&1; then
+		as=()
 		count=$((count + 1))
-		echo "ok $count refused: $what # SKIP needs root and setpriv"
+		echo "ok $count refused: $what # SKIP no other user can run $qemu"
 		return
 	fi
 	chmod 600 "$tmp/disk"
-	as=(setpriv --reuid 65534 --clear-groups)
 	refused "$what" "no permission to open for reading and writing" \
 		"path=$tmp/disk"
 	refused "$what to read" "no permission to open for reading:" \
@@ -290,10 +291,14 @@ test_other_binary() {
 }
 
 main() {
-	[[ -e $plugin ]] || { echo "Bail out! make qemu-plugin first"; exit 1; }
 	chmod 755 "$tmp"
 	truncate -s 16M "$tmp/disk"
-	cp "$plugin" "$tmp/plugin.so"
+	if [[ -z ${QEMU:-} ]]; then
+		[[ -e $plugin ]] ||
+			{ echo "Bail out! make qemu-plugin first"; exit 1; }
+		cp "$plugin" "$tmp/plugin.so"
+		load=(-plugin "$tmp/plugin.so")
+	fi
 	: > "$tmp/log"
 	chmod 666 "$tmp/log"
 	"${CC:-cc}" -Wall -Wextra -Werror -O2 -fPIC -shared \
@@ -307,7 +312,7 @@ main() {
 	test_permissions
 	test_locks
 	test_file_descriptors
-	test_other_binary
+	[[ -n ${QEMU:-} ]] || test_other_binary
 	echo "1..$count"
 	((failed == 0))
 }

@@ -191,8 +191,6 @@ define_cmd() {
 		's/chain->nr_out + chain->nr_in - 1/chain->nr_out/'
 	mutant cmd "no writable piece needed" \
 		's/if (!chain->nr_in)/if (!chain->nr_in \&\& !chain->nr_out)/'
-	mutant cmd "header of 15 bytes" \
-		's/chain->out_len < sizeof(hdr)/chain->out_len < sizeof(hdr) - 1/'
 	mutant cmd "header of 17 bytes" \
 		's/chain->out_len < sizeof(hdr)/chain->out_len <= sizeof(hdr)/'
 	mutant cmd "unreadable header is used" \
@@ -220,7 +218,7 @@ define_cmd() {
 	mutant cmd "spans in the wrong order become one" \
 		's/span\[-1\].hva + span\[-1\].len == hva/span[-1].hva - len == hva/'
 	mutant cmd "data in no region" \
-		's/if (!n || vhost_blk_cmd_add_span/if ((!n \&\& (n = piece)) || vhost_blk_cmd_add_span/'
+		's/if (!n || vhost_blk_cmd_add_span/if ((!n \&\& !(n = piece)) || vhost_blk_cmd_add_span/'
 	mutant cmd "only the first region of a piece" \
 		's/for (; piece; piece -= n, gpa += n)/for (; piece; piece = 0, gpa += n)/'
 	mutant cmd "second region at the address of the first" \

@@ -128,8 +128,9 @@ few_vectors() {
 }
 
 no_vectors() {
-	vm_run disks 'ls $(pci intx); cat /proc/interrupts; [ ! -d "$(pci intx)/msi_irqs" ] &&
-		[ -n "$(interrupts intx)" ] &&
+	vm_run disks 'v=$(basename "$(readlink -f /sys/block/$(disk intx)/device)") &&
+		grep -E "IO-APIC.*[ ,]$v(,|\$)" /proc/interrupts &&
+		! grep -E "PCI-MSI.* $v-" /proc/interrupts &&
 		verify intx --numjobs=2 --offset_increment=4m' &&
 		same_data intx "$disk_irq" 8
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Everything that ring.c and req.c include beside their own headers. The unit
- * tests put a file of the same name and guard first in the include path, so
- * that these sources compile in user space unchanged. Includes only.
+ * Everything that ring.c, hold.c and cmd.c include beside their own headers. The
+ * unit tests include a file with the same guard before them, so that these
+ * sources compile in user space unchanged. Includes only.
  */
 #ifndef VHOST_BLK_CORE_INTERNAL_H
 #define VHOST_BLK_CORE_INTERNAL_H

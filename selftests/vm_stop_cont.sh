@@ -74,7 +74,7 @@ vm_begin
 null_up t_stop blocksize=512
 vm_add sc "$device" num-queues=2
 check "guest boots" boot
-check "load starts" start_load 12
+check "load starts" start_load 60
 check "stopped six times under load: nothing in flight, disk idle" \
 	peace_while_stopped
 check "stopped and continued ten times in a row under load" quick_stops

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Everything that ring.c, hold.c and cmd.c include beside their own headers. The
- * unit tests include a file with the same guard before them, so that these
+ * Everything that ring.c, hold.c and cmd.c include beside their own headers.
+ * The unit tests include a file with the same guard before them, so that these
  * sources compile in user space unchanged. Includes only.
  */
 #ifndef VHOST_BLK_CORE_INTERNAL_H

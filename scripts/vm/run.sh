@@ -301,13 +301,17 @@ prepare_qemu() {
 
 # Runs QEMU at most for the time limit; returns 124 if that was needed.
 run_qemu() {
-	local timer copier status=0
+	local timer copier writer reader status=0
 
 	: > "$job/console.log"
 	mkfifo "$job/out"
-	cat "$job/out" &
+	# Our own writer keeps the copier from waiting for one that never comes,
+	# as when QEMU refuses its command line; it ends when both have closed.
+	exec {writer}<>"$job/out" {reader}<"$job/out"
+	cat <&"$reader" {reader}<&- {writer}>&- &
 	copier=$!
-	setpriv --pdeathsig KILL "${qemu[@]}" </dev/null &
+	setpriv --pdeathsig KILL "${qemu[@]}" </dev/null \
+		{reader}<&- {writer}>&- &
 	qemu_pid=$!
 	sleep "$opt_timeout" &
 	timer=$!
@@ -317,6 +321,7 @@ run_qemu() {
 		status=124
 	fi
 	kill "$timer" 2>/dev/null || true
+	exec {reader}<&- {writer}>&-
 	wait "$qemu_pid" "$timer" 2>/dev/null || true
 	wait "$copier" || true
 	qemu_pid=""

@@ -53,7 +53,8 @@ check() {
 		tap_result "not ok" "$name"
 		echo "# status $status: $*"
 		tail -n 30 "$vm_tmp/check" | tr -d '\r' | sed 's/^/# /'
-		tail -n 5 "$GUEST_DIR"/*/qemu.log "$GUEST_DIR"/*/status \
+		{ tail -n 5 "$GUEST_DIR"/*/qemu.log "$GUEST_DIR"/*/status
+		  tail -n 25 "$GUEST_DIR"/*/console.log | tr -d '\r'; } \
 			2>/dev/null | sed 's/^/# /' || true
 	fi
 	[[ -z ${VM_TIMES:-} ]] || echo "# $((SECONDS - start)) s"

@@ -182,6 +182,52 @@ TEST(unconfigured_queues_are_skipped)
 	detach_checked(&a);
 }
 
+/* The next driver uses one queue only; what was the ring of the other is data. */
+TEST(rings_of_the_last_driver_are_left_alone)
+{
+	static const struct guest_opts opts = { .nvqs = 2, .num = 256 };
+	const size_t size = sizeof(struct vring_used) +
+			    256 * sizeof(struct vring_used_elem) + 2;
+	struct vhost_vring_file f = { 0 };
+	struct attached a = { 0 };
+	uint8_t *old, *data;
+	struct gvq *gone;
+	size_t i;
+
+	attach(&a, &opts);
+	gone = &a.g->vq[1];
+	ASSERT_EQ(0, still_serves(&a, a.vq));
+	ASSERT_EQ(0, still_serves(&a, gone));
+	ASSERT_EQ(0, guest_set_backend(a.g, -1));
+
+	data = (uint8_t *)gone->used;
+	old = malloc(size);
+	ASSERT_TRUE(old);
+	memcpy(old, data, size);
+	memset(data, 0x5a, size);
+	ASSERT_EQ(0, vq_set_addr(a.vq));
+	f.fd = a.d.fd;
+	ASSERT_EQ(0, ioctl(a.g->fd, VHOST_BLK_SET_BACKEND, &f));
+	EXPECT_EQ(0, still_serves(&a, a.vq));
+	for (i = 0; i < size; i++)
+		ASSERT_EQ(0x5a, data[i]);
+	memcpy(data, old, size);
+	free(old);
+	detach_checked(&a);
+}
+
+/* Nothing starts before somebody has said where the rings are. */
+TEST_F(backend, detaching_forgets_the_rings)
+{
+	struct vhost_vring_file f = { .fd = self->a.d.fd };
+
+	ASSERT_EQ(0, guest_set_backend(self->g, self->a.d.fd));
+	ASSERT_EQ(0, guest_set_backend(self->g, -1));
+	EXPECT_ERRNO(EFAULT, ioctl(self->g->fd, VHOST_BLK_SET_BACKEND, &f));
+	ASSERT_EQ(0, guest_set_backend(self->g, self->a.d.fd));
+	EXPECT_EQ(0, still_serves(&self->a, self->a.vq));
+}
+
 TEST(all_128_queues_of_1024_entries_serve)
 {
 	static const struct guest_opts opts = {

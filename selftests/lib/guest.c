@@ -646,8 +646,19 @@ int vq_set_fds(struct gvq *vq)
 int guest_set_backend(struct guest *g, int fd)
 {
 	struct vhost_vring_file f = { .index = 0, .fd = fd };
+	unsigned int i;
+	int ret;
 
-	return ioctl(g->fd, VHOST_BLK_SET_BACKEND, &f);
+	if (fd >= 0 && g->forgot) {
+		for (i = 0; i < g->nvqs; i++)
+			if (vq_set_addr(&g->vq[i]))
+				return -1;
+		g->forgot = false;
+	}
+	ret = ioctl(g->fd, VHOST_BLK_SET_BACKEND, &f);
+	if (fd == -1 && !ret)
+		g->forgot = true;
+	return ret;
 }
 
 static const char * const step_names[] = {

@@ -140,6 +140,7 @@ struct guest {
 	unsigned int straddle;	/* boundaries given out, for '^' */
 	uint64_t random;
 	bool quiet;		/* do not print violations */
+	bool forgot;		/* the device has forgotten the addresses */
 };
 
 /* Memory */

@@ -95,15 +95,8 @@ stop:
 	return ret;
 }
 
-/**
- * vhost_blk_dev_detach() - stop the queues and let the disk go
- * @dev: the device; nothing is done if no disk is attached
- *
- * Returns when the last request in flight has been answered.
- *
- * Context: @dev->mutex is held; sleeps for I/O.
- */
-void vhost_blk_dev_detach(struct vhost_blk_dev *dev)
+/* Returns when the last request in flight has been answered. */
+static void vhost_blk_dev_stop(struct vhost_blk_dev *dev)
 {
 	lockdep_assert_held(&dev->mutex);
 
@@ -115,8 +108,29 @@ void vhost_blk_dev_detach(struct vhost_blk_dev *dev)
 }
 
 /**
+ * vhost_blk_dev_detach() - stop the queues and let the disk go
+ * @dev: the device, with or without a disk
+ *
+ * Returns when the last request in flight has been answered. The addresses of
+ * the rings are forgotten: what a driver that is gone used as a ring may be
+ * anything for the next one, which does not have to use all queues.
+ *
+ * Context: @dev->mutex is held; sleeps for I/O.
+ */
+void vhost_blk_dev_detach(struct vhost_blk_dev *dev)
+{
+	struct vhost_blk_vq *vq;
+
+	lockdep_assert_held(&dev->mutex);
+
+	vhost_blk_dev_stop(dev);
+	vhost_blk_for_each_vq(dev, vq)
+		vq->has_addr = false;
+}
+
+/**
  * vhost_blk_dev_attach() - attach a disk and start the configured queues
- * @dev: the device; a disk that is attached is detached first
+ * @dev: the device; a disk that is attached is let go first
  * @backend: the disk; @dev takes it over, it is closed on error
  *
  * Context: process of the owner, @dev->mutex is held; sleeps for I/O.
@@ -130,7 +144,7 @@ int vhost_blk_dev_attach(struct vhost_blk_dev *dev,
 
 	lockdep_assert_held(&dev->mutex);
 
-	vhost_blk_dev_detach(dev);
+	vhost_blk_dev_stop(dev);
 	ret = vhost_blk_dev_start_queues(dev, backend);
 	if (ret) {
 		vhost_blk_backend_close(backend);

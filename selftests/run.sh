@@ -94,22 +94,36 @@ group_host() {
 		-- env KSFT_TIME_SCALE=$scale selftests/host.sh "${only[@]}"
 }
 
+# cpus_of SCRIPT: as many as its guests have in all, see guest_fits in guest.sh
+cpus_of() {
+	local cpus
+
+	cpus=$(sed -n 's/^# lab: --cpus //p' "$1")
+	echo "${cpus:-2}"
+}
+
+# One boot for all that need the same number of CPUs.
 group_vm() {
-	local script name pattern
-	local -a names=()
+	local script name pattern cpus
+	local -A names=()
 
 	for script in "$here"/vm_*.sh; do
 		name=$(basename "$script" .sh)
 		for pattern in "${only[@]:-*}"; do
 			# shellcheck disable=SC2053 # a pattern it is
 			[[ $name == $pattern ]] || continue
-			names+=("$name")
+			cpus=$(cpus_of "$script")
+			names[$cpus]+=" $name"
 			break
 		done
 	done
-	((${#names[@]})) || return 0
-	lab vm 2000 --mem 4G --nvme size=64M,lbs=512 --nvme size=64M,lbs=4096 \
-		-- env KSFT_TIME_SCALE=$scale selftests/vm.sh "${names[@]}"
+	for cpus in $(printf '%s\n' "${!names[@]}" | sort -n); do
+		# shellcheck disable=SC2086 # a list it is
+		lab "vm, $cpus CPUs" 2000 --mem 4G --cpus "$cpus" \
+			--nvme size=64M,lbs=512 --nvme size=64M,lbs=4096 \
+			-- env KSFT_TIME_SCALE=$scale selftests/vm.sh \
+			${names[$cpus]}
+	done
 }
 
 trap 'echo "# interrupted"; exit 130' INT TERM

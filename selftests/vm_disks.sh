@@ -6,6 +6,8 @@
 # system; masked interrupts; then the guest reboots and finds everything again.
 #
 # shellcheck disable=SC2016 # what stands in single quotes is for the guest
+#
+# lab: --cpus 4
 
 set -euo pipefail
 # shellcheck source=selftests/lib/vm.sh

@@ -4,6 +4,8 @@
 # Two guests on two disks at once, then QEMU of one of them is killed under load:
 # the other one does not notice, nothing is left of the first, its disk works
 # with the next QEMU.
+#
+# lab: --cpus 4
 
 set -euo pipefail
 # shellcheck source=selftests/lib/vm.sh

@@ -103,6 +103,25 @@ guest_load_kvm() {
 	[[ -c /dev/kvm ]] || { guest_say "no /dev/kvm in L1"; return 1; }
 }
 
+# guest_fits: are there CPUs for one more guest? QEMU's emulation of a host with
+# KVM breaks when more vCPUs want to run than the host has CPUs: state of the
+# guest ends up in the host's kernel, which then crashes, whatever the guest's
+# disks are.
+guest_fits() {
+	local dir used=0
+
+	[[ ${LAB_ACCEL:-} == tcg ]] || return 0
+	for dir in "$GUEST_DIR"/*/; do
+		if [[ -s $dir/cpus ]] && guest_alive "$(basename "$dir")"; then
+			used=$((used + $(cat "$dir/cpus")))
+		fi
+	done
+	((used + GUEST_CPUS > $(nproc))) || return 0
+	guest_say "$((used + GUEST_CPUS)) vCPUs are too many for an emulated" \
+		"host with $(nproc) CPUs: use run.sh --cpus"
+	return 1
+}
+
 # guest_launch NAME ARGS...: common part of the starters.
 guest_launch() {
 	local name=$1 dir=$GUEST_DIR/$1 end
@@ -113,9 +132,10 @@ guest_launch() {
 		guest_say "$name runs already"
 		return 1
 	fi
-	guest_load_kvm || return
+	guest_load_kvm && guest_fits || return
 	rm -rf "$dir"
 	mkdir -p "$dir"
+	echo "$GUEST_CPUS" > "$dir/cpus"
 	mkfifo "$dir"/{agent,qmp}.{in,out}
 	: > "$dir/events"
 

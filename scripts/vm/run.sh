@@ -254,7 +254,6 @@ prepare_qemu() {
 	append+=" no_timer_check random.trust_cpu=on audit=0 apparmor=0"
 	append+=" pci=noearly cryptomgr.notests"
 	append+=" lab.job=$job lab.kernel=$kernel${opt_out:+ lab.out=1}"
-	append+="$opt_append"
 
 	# shellcheck disable=SC2054 # these commas are QEMU's
 	qemu=(qemu-system-x86_64 -nodefaults -no-user-config -display none
@@ -271,6 +270,12 @@ prepare_qemu() {
 			qemu+=(-accel tcg -smp 1 -icount "shift=0,sleep=off")
 		else
 			qemu+=(-accel "tcg,thread=multi" -smp "$opt_cpus")
+			# The emulated TSC is one for all CPUs. Without this
+			# word the kernel finds it out of step, takes the HPET
+			# instead, and spends its time there: the host is then
+			# slow, its guests have no good clock either, and now
+			# and then timer interrupts eat up all of both CPUs.
+			append+=" tsc=reliable"
 		fi
 		# MPX: KVM does not hand it on, but counts the space it takes,
 		# and every guest's kernel complains about that.
@@ -296,7 +301,7 @@ prepare_qemu() {
 	else
 		qemu+=(-serial mon:stdio)
 	fi
-	qemu+=(-append "$append" "${opt_qemu[@]}")
+	qemu+=(-append "$append$opt_append" "${opt_qemu[@]}")
 }
 
 # Runs QEMU at most for the time limit; returns 124 if that was needed.
@@ -307,7 +312,8 @@ run_qemu() {
 	mkfifo "$job/out"
 	# Our own writer keeps the copier from waiting for one that never comes,
 	# as when QEMU refuses its command line; it ends when both have closed.
-	exec {writer}<>"$job/out" {reader}<"$job/out"
+	exec {writer}<>"$job/out"
+	exec {reader}<"$job/out"
 	cat <&"$reader" {reader}<&- {writer}>&- &
 	copier=$!
 	setpriv --pdeathsig KILL "${qemu[@]}" </dev/null \

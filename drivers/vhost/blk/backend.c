@@ -109,3 +109,15 @@ void vhost_blk_backend_limits(const struct vhost_blk_backend *be,
 	limits->dma_mask = bdev_dma_alignment(be->bdev);
 	limits->read_only = !be->writable || bdev_read_only(be->bdev);
 }
+
+/**
+ * vhost_blk_backend_node() - where the device is
+ * @be: the backend
+ *
+ * Context: any.
+ * Return: the NUMA node, NUMA_NO_NODE for a device that does not say.
+ */
+int vhost_blk_backend_node(const struct vhost_blk_backend *be)
+{
+	return be->bdev->bd_disk->node_id;
+}

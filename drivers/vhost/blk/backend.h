@@ -25,6 +25,7 @@ struct vhost_blk_backend {
 
 struct vhost_blk_backend *vhost_blk_backend_open(int fd);
 void vhost_blk_backend_close(struct vhost_blk_backend *be);
+int vhost_blk_backend_node(const struct vhost_blk_backend *be);
 void vhost_blk_backend_limits(const struct vhost_blk_backend *be,
 			      struct vhost_blk_limits *limits);
 

@@ -9,6 +9,7 @@
 #include "cmd.h"
 #include "req.h"
 #include "span.h"
+#include "trace.h"
 #include "vq.h"
 
 #include <linux/blkdev.h>
@@ -364,6 +365,12 @@ bool vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait)
 	}
 
 	WARN_ON_ONCE(!nr);
+	/* The next chain of this pass is taken from here on. */
+	req->vq->now = vhost_blk_clock();
+	req->submitted = req->vq->now;
+	trace_vhost_blk_request_submit(req->vq->dev_id, req->vq->index, req->id,
+				       req->vq->backend->bdev->bd_dev,
+				       req->sector, nr);
 	atomic_set(&req->pending, nr);
 	for (vbio = req->bios; vbio; vbio = vbio->next) {
 		if (!vbio->todo)

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "call.h"
+#include "trace.h"
 #include "vq.h"
 
-#include <linux/ktime.h>
+static void vhost_blk_call_suppressed(struct vhost_blk_vq *vq, unsigned int nr)
+{
+	vhost_blk_stat_inc(&vq->stats, interrupts_suppressed);
+	trace_vhost_blk_signal(vq->dev_id, vq->index, false, nr);
+}
 
 /**
  * vhost_blk_call_publish() - show the driver what has been completed
@@ -19,12 +24,13 @@ void vhost_blk_call_publish(struct vhost_blk_vq *vq)
 
 	if (!nr)
 		return;
+	vhost_blk_hist_add(&vq->stats.publish_hist, nr);
 	if (!vq->hold.held && !vhost_blk_ring_wants_call(&vq->ring)) {
-		vhost_blk_stat_inc(&vq->stats, suppressed);
+		vhost_blk_call_suppressed(vq, nr);
 		vhost_blk_ring_called(&vq->ring);
 		return;
 	}
-	vhost_blk_hold_add(&vq->hold, nr, ktime_get_ns());
+	vhost_blk_hold_add(&vq->hold, nr, vhost_blk_clock());
 }
 
 /**
@@ -37,13 +43,17 @@ void vhost_blk_call_publish(struct vhost_blk_vq *vq)
  */
 void vhost_blk_call_release(struct vhost_blk_vq *vq)
 {
-	if (!vq->hold.held)
+	unsigned int nr = vq->hold.held;
+
+	if (!nr)
 		return;
 	vhost_blk_hold_release(&vq->hold);
-	if (vhost_blk_ring_wants_call(&vq->ring))
+	if (vhost_blk_ring_wants_call(&vq->ring)) {
+		trace_vhost_blk_signal(vq->dev_id, vq->index, true, nr);
 		vhost_blk_vq_signal_call(vq);
-	else
-		vhost_blk_stat_inc(&vq->stats, suppressed);
+	} else {
+		vhost_blk_call_suppressed(vq, nr);
+	}
 	vhost_blk_ring_called(&vq->ring);
 }
 

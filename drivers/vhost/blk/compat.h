@@ -27,4 +27,11 @@ static inline void vhost_blk_compat_eventfd_signal(struct eventfd_ctx *ctx)
 #define eventfd_signal(ctx) vhost_blk_compat_eventfd_signal(ctx)
 #endif
 
+/* 6.10, 2c92ca849fcc: __assign_str() lost its source. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#define vhost_blk_compat_assign_str(dst, src) __assign_str(dst, src)
+#else
+#define vhost_blk_compat_assign_str(dst, src) __assign_str(dst)
+#endif
+
 #endif /* VHOST_BLK_COMPAT_H */

@@ -2,7 +2,9 @@
 #include "dev.h"
 #include "backend.h"
 #include "mem.h"
+#include "sysfs.h"
 
+#include <linux/blkdev.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
@@ -105,6 +107,7 @@ static void vhost_blk_dev_stop(struct vhost_blk_dev *dev)
 	vhost_blk_dev_stop_queues(dev);
 	vhost_blk_backend_close(dev->backend);
 	dev->backend = NULL;
+	WRITE_ONCE(dev->backend_dev, 0);
 }
 
 /**
@@ -151,6 +154,7 @@ int vhost_blk_dev_attach(struct vhost_blk_dev *dev,
 		return ret;
 	}
 	dev->backend = backend;
+	WRITE_ONCE(dev->backend_dev, backend->bdev->bd_dev);
 	return 0;
 }
 
@@ -213,14 +217,24 @@ void vhost_blk_dev_set_mem(struct vhost_blk_dev *dev, struct vhost_blk_mem *mem)
  */
 struct vhost_blk_vq *vhost_blk_dev_get_vq(struct vhost_blk_dev *dev, u32 i)
 {
+	struct vhost_blk_vq *vq;
+
 	lockdep_assert_held(&dev->mutex);
 
 	if (i >= VHOST_BLK_MAX_QUEUES)
 		return ERR_PTR(-ENOBUFS);
 	i = array_index_nospec(i, VHOST_BLK_MAX_QUEUES);
-	if (!dev->vqs[i])
-		dev->vqs[i] = vhost_blk_vq_alloc(i);
-	return dev->vqs[i] ?: ERR_PTR(-ENOMEM);
+	if (dev->vqs[i])
+		return dev->vqs[i];
+	vq = vhost_blk_vq_alloc(dev->id, i);
+	if (!vq)
+		return ERR_PTR(-ENOMEM);
+	if (vhost_blk_sysfs_add_queue(dev, vq)) {
+		vhost_blk_vq_free(vq);
+		return ERR_PTR(-ENOMEM);
+	}
+	dev->vqs[i] = vq;
+	return vq;
 }
 
 /* All but the memory table is as it was when the device was opened. */
@@ -238,7 +252,8 @@ static void vhost_blk_dev_forget(struct vhost_blk_dev *dev)
 	if (dev->mm)
 		mmput(dev->mm);
 	dev->mm = NULL;
-	dev->features = 0;
+	WRITE_ONCE(dev->owner, 0);
+	WRITE_ONCE(dev->features, 0);
 	spin_lock(&dev->serial.lock);
 	memset(dev->serial.str, 0, sizeof(dev->serial.str));
 	spin_unlock(&dev->serial.lock);
@@ -258,7 +273,10 @@ int vhost_blk_dev_set_owner(struct vhost_blk_dev *dev)
 	if (dev->mm)
 		return -EBUSY;
 	dev->mm = get_task_mm(current);
-	return dev->mm ? 0 : -EINVAL;
+	if (!dev->mm)
+		return -EINVAL;
+	WRITE_ONCE(dev->owner, task_tgid_nr(current));
+	return 0;
 }
 
 /**
@@ -285,23 +303,38 @@ int vhost_blk_dev_reset_owner(struct vhost_blk_dev *dev)
 /**
  * vhost_blk_dev_create() - make a device without owner, memory and queues
  *
- * Return: the device or NULL.
+ * Return: the device, an ERR_PTR otherwise.
  */
 struct vhost_blk_dev *vhost_blk_dev_create(void)
 {
 	struct vhost_blk_dev *dev;
+	int ret;
 
 	dev = kvzalloc(sizeof(*dev), GFP_KERNEL_ACCOUNT);
 	if (!dev)
-		return NULL;
-	dev->mem = vhost_blk_mem_create(NULL, 0);
-	if (IS_ERR(dev->mem)) {
-		kvfree(dev);
-		return NULL;
-	}
+		return ERR_PTR(-ENOMEM);
 	mutex_init(&dev->mutex);
 	spin_lock_init(&dev->serial.lock);
+	ret = vhost_blk_sysfs_init_dev(dev);
+	if (ret) {
+		kvfree(dev);
+		return ERR_PTR(ret);
+	}
+	dev->mem = vhost_blk_mem_create(NULL, 0);
+	if (IS_ERR(dev->mem)) {
+		ret = PTR_ERR(dev->mem);
+		goto put_dev;
+	}
+	ret = vhost_blk_sysfs_add_dev(dev);
+	if (ret)
+		goto free_mem;
 	return dev;
+
+free_mem:
+	vhost_blk_mem_free(dev->mem);
+put_dev:
+	vhost_blk_sysfs_put_dev(dev);
+	return ERR_PTR(ret);
 }
 
 /**
@@ -323,6 +356,7 @@ void vhost_blk_dev_destroy(struct vhost_blk_dev *dev)
 		send_sig(SIGKILL, vq->worker, 1);
 	vhost_blk_dev_forget(dev);
 	mutex_unlock(&dev->mutex);
+	vhost_blk_sysfs_del_dev(dev);
 	vhost_blk_mem_free(dev->mem);
-	kvfree(dev);
+	vhost_blk_sysfs_put_dev(dev);
 }

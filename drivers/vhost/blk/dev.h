@@ -10,6 +10,7 @@
 #ifndef VHOST_BLK_DEV_H
 #define VHOST_BLK_DEV_H
 
+#include <linux/device.h>
 #include <linux/mutex.h>
 
 #include "vq.h"
@@ -20,20 +21,31 @@ struct vhost_blk_mem;
 
 /**
  * struct vhost_blk_dev - an open /dev/vhost-blk
- * @mutex: serialises ioctls; protects all that follows
+ * @device: vhost-blkN in sysfs; owns this structure
+ * @id: the N
+ * @queues: the directory of the queues in sysfs
+ * @mutex: serialises ioctls; protects all that follows. sysfs reads single
+ *         words without it
  * @mm: the owner's address space, NULL without an owner
+ * @owner: the owner's process id
  * @features: acknowledged feature bits
  * @mem: memory table, never NULL
  * @backend: the disk; NULL while detached
+ * @backend_dev: its device number; 0 while detached
  * @serial: what GET_ID answers
  * @vqs: queues, made when first configured
  */
 struct vhost_blk_dev {
+	struct device device;
+	int id;
+	struct kobject *queues;
 	struct mutex mutex; /* serialises ioctls, see above */
 	struct mm_struct *mm;
+	pid_t owner;
 	u64 features;
 	struct vhost_blk_mem *mem;
 	struct vhost_blk_backend *backend;
+	dev_t backend_dev;
 	struct vhost_blk_serial serial;
 	struct vhost_blk_vq *vqs[VHOST_BLK_MAX_QUEUES];
 };

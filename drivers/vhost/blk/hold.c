@@ -63,8 +63,9 @@ void vhost_blk_hold_arrived(struct vhost_blk_hold *hold, unsigned int nr,
 	/* A gap tells something only while the driver is not waiting for us. */
 	if (hold->held) {
 		u64 since = max(hold->last, hold->since);
-		u64 gap = min_t(u64, now - since, hold->max_ns);
+		u64 gap = now > since ? now - since : 0;
 
+		gap = min_t(u64, gap, hold->max_ns);
 		hold->gap_ns = (hold->gap_ns * 7ULL + gap) / 8;
 		hold->arrived += nr;
 	}
@@ -104,8 +105,8 @@ bool vhost_blk_hold_over(const struct vhost_blk_hold *hold, u64 now)
 		patience = min_t(u64, patience,
 				 (u64)hold->gap_ns * VHOST_BLK_HOLD_PATIENCE);
 	}
-	return now - max(hold->last, hold->since) > patience ||
-	       now - hold->since > (u64)hold->max_ns * VHOST_BLK_HOLD_TOTAL;
+	return now > max(hold->last, hold->since) + patience ||
+	       now > hold->since + (u64)hold->max_ns * VHOST_BLK_HOLD_TOTAL;
 }
 
 /**

@@ -23,9 +23,6 @@
 	 BIT_ULL(VIRTIO_F_ANY_LAYOUT) | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | \
 	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_F_VERSION_1))
 
-/* VHOST_SET_VRING_BUSYLOOP_TIMEOUT takes up to a second. */
-#define VHOST_BLK_MAX_POLL_US 1000000U
-
 static long vhost_blk_ioctl_set_features(struct vhost_blk_dev *dev,
 					 const u64 __user *argp)
 {
@@ -37,7 +34,7 @@ static long vhost_blk_ioctl_set_features(struct vhost_blk_dev *dev,
 		return -EOPNOTSUPP;
 	if (dev->backend && features != dev->features)
 		return -EBUSY;
-	dev->features = features;
+	WRITE_ONCE(dev->features, features);
 	return 0;
 }
 
@@ -126,7 +123,7 @@ static long vhost_blk_ioctl_set_vring_num(struct vhost_blk_dev *dev,
 		return -EBUSY;
 	if (!num || num > VHOST_BLK_MAX_DESC || num & (num - 1))
 		return -EINVAL;
-	vq->num = num;
+	WRITE_ONCE(vq->num, num);
 	return 0;
 }
 
@@ -150,10 +147,18 @@ static u32 vhost_blk_ioctl_get_vring_base(const struct vhost_blk_vq *vq)
 
 static long vhost_blk_ioctl_set_poll_us(struct vhost_blk_vq *vq, u32 us)
 {
-	if (us > VHOST_BLK_MAX_POLL_US)
+	if (us > VHOST_BLK_POLL_NS_MAX / NSEC_PER_USEC)
 		return -EINVAL;
-	WRITE_ONCE(vq->poll_us, us);
-	return 0;
+	return vhost_blk_tune_set(&vq->tune, VHOST_BLK_TUNE_poll_ns_max,
+				  us * NSEC_PER_USEC);
+}
+
+/* 0 also when the module parameter holds. */
+static u32 vhost_blk_ioctl_get_poll_us(const struct vhost_blk_vq *vq)
+{
+	u32 ns = READ_ONCE(vq->tune.own[VHOST_BLK_TUNE_poll_ns_max]);
+
+	return ns == VHOST_BLK_TUNE_UNSET ? 0 : ns / NSEC_PER_USEC;
 }
 
 static long vhost_blk_ioctl_vring_state(struct vhost_blk_dev *dev,
@@ -176,7 +181,7 @@ static long vhost_blk_ioctl_vring_state(struct vhost_blk_dev *dev,
 		s.num = vhost_blk_ioctl_get_vring_base(vq);
 		break;
 	case VHOST_GET_VRING_BUSYLOOP_TIMEOUT:
-		s.num = max(vq->poll_us, 0);
+		s.num = vhost_blk_ioctl_get_poll_us(vq);
 		break;
 	}
 	s.index = vq->index;
@@ -349,8 +354,8 @@ static int vhost_blk_ioctl_open(struct inode *inode, struct file *file)
 {
 	struct vhost_blk_dev *dev = vhost_blk_dev_create();
 
-	if (!dev)
-		return -ENOMEM;
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
 	file->private_data = dev;
 	return nonseekable_open(inode, file);
 }

@@ -8,6 +8,7 @@
 #include "call.h"
 #include "cmd.h"
 #include "span.h"
+#include "trace.h"
 #include "vq.h"
 
 #include <linux/rcupdate.h>
@@ -16,6 +17,9 @@
 
 /* What an operation returns instead of a status when bios are under way. */
 #define VHOST_BLK_REQ_PENDING (-1)
+
+/* The type of a request whose header could not be read. */
+#define VHOST_BLK_REQ_NO_TYPE U32_MAX
 
 /**
  * struct vhost_blk_op - how one request type is executed
@@ -46,6 +50,7 @@ int vhost_blk_req_pool_init(struct vhost_blk_vq *vq)
 		return -ENOMEM;
 
 	INIT_LIST_HEAD(&vq->free);
+	INIT_LIST_HEAD(&vq->busy);
 	INIT_LIST_HEAD(&vq->retry);
 	for (i = 0; i < vq->num; i++) {
 		vq->reqs[i].vq = vq;
@@ -68,16 +73,70 @@ static void vhost_blk_req_put(struct vhost_blk_req *req)
 {
 	struct vhost_blk_vq *vq = req->vq;
 
-	vq->in_flight--;
+	WRITE_ONCE(vq->in_flight, vq->in_flight - 1);
+	list_del(&req->age);
 	list_add(&req->link, &vq->free);
 }
 
 /* Gives a chain back that has no place for an answer. */
 static void vhost_blk_req_drop(struct vhost_blk_vq *vq, u16 id)
 {
+	trace_vhost_blk_bad_chain(vq->dev_id, vq->index, id);
 	vhost_blk_stat_inc(&vq->stats, bad_chains);
 	vhost_blk_stat_inc(&vq->stats, completed);
 	vhost_blk_ring_push(&vq->ring, id, 0);
+}
+
+static void vhost_blk_req_count(const struct vhost_blk_req *req, u8 status)
+{
+	struct vhost_blk_stats *stats = &req->vq->stats;
+	bool ok = status == VIRTIO_BLK_S_OK;
+
+	switch (req->type) {
+	case VIRTIO_BLK_T_IN:
+		vhost_blk_stat_inc(stats, read_requests);
+		vhost_blk_stat_add(stats, read_bytes, ok ? req->data_len : 0);
+		vhost_blk_stat_add(stats, read_errors, !ok);
+		break;
+	case VIRTIO_BLK_T_OUT:
+		vhost_blk_stat_inc(stats, write_requests);
+		vhost_blk_stat_add(stats, write_bytes, ok ? req->data_len : 0);
+		vhost_blk_stat_add(stats, write_errors, !ok);
+		break;
+	case VIRTIO_BLK_T_FLUSH:
+		vhost_blk_stat_inc(stats, flush_requests);
+		vhost_blk_stat_add(stats, flush_errors, !ok);
+		break;
+	case VIRTIO_BLK_T_GET_ID:
+		vhost_blk_stat_inc(stats, get_id_requests);
+		vhost_blk_stat_add(stats, get_id_errors, !ok);
+		break;
+	case VHOST_BLK_REQ_NO_TYPE:
+		vhost_blk_stat_inc(stats, invalid_requests);
+		break;
+	default:
+		vhost_blk_stat_inc(stats, unsupported_requests);
+		break;
+	}
+}
+
+/* How long it took, with the device and in all. */
+static void vhost_blk_req_time(const struct vhost_blk_req *req, u8 status,
+			       u32 len)
+{
+	struct vhost_blk_vq *vq = req->vq;
+	struct vhost_blk_stats *stats = &vq->stats;
+	u64 device_ns = 0, ns = vhost_blk_since(vq->now, req->taken);
+
+	vhost_blk_stat_add(stats, latency_ns, ns);
+	vhost_blk_hist_add(&stats->latency_hist, ns);
+	if (req->submitted) {
+		device_ns = vhost_blk_since(req->ended, req->submitted);
+		vhost_blk_stat_add(stats, device_latency_ns, device_ns);
+		vhost_blk_hist_add(&stats->device_latency_hist, device_ns);
+	}
+	trace_vhost_blk_request_complete(vq->dev_id, vq->index, req->id,
+					 req->type, status, len, ns, device_ns);
 }
 
 /*
@@ -89,16 +148,16 @@ static void vhost_blk_req_complete(struct vhost_blk_req *req, u8 status)
 	struct vhost_blk_vq *vq = req->vq;
 	u32 len = 1;
 
-	if (status != VIRTIO_BLK_S_OK)
-		vhost_blk_stat_inc(&vq->stats, errors);
-	else if (req->type == VIRTIO_BLK_T_IN ||
-		 req->type == VIRTIO_BLK_T_GET_ID)
+	if (status == VIRTIO_BLK_S_OK &&
+	    (req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_GET_ID))
 		len += req->data_len;
 
 	if (put_user(status, (u8 __user *)u64_to_user_ptr(req->status_hva))) {
 		vhost_blk_stat_inc(&vq->stats, lost_status);
 		len = 0;
 	}
+	vhost_blk_req_count(req, status);
+	vhost_blk_req_time(req, status, len);
 	vhost_blk_stat_inc(&vq->stats, completed);
 	vhost_blk_ring_push(&vq->ring, req->id, len);
 	vhost_blk_req_put(req);
@@ -160,7 +219,7 @@ static int vhost_blk_req_execute_rw(struct vhost_blk_req *req,
 		return VIRTIO_BLK_S_IOERR;
 	req->mask = limits.block_mask | limits.dma_mask;
 	req->nr_pages = cmd->nr_pages;
-	vq->pinned += req->nr_pages;
+	WRITE_ONCE(vq->pinned, vq->pinned + req->nr_pages);
 	vq->pass_bytes += req->data_len;
 	if (cmd->bounce)
 		vhost_blk_stat_inc(&vq->stats, bounced);
@@ -237,7 +296,7 @@ int vhost_blk_req_take(struct vhost_blk_vq *vq)
 	if (!ret || ret == -EPROTO)
 		return ret;
 
-	vhost_blk_stat_inc(&vq->stats, taken);
+	vhost_blk_stat_inc(&vq->stats, chains);
 	if (ret > 0)
 		ret = vhost_blk_cmd_parse(chain, vq->ring.mem,
 					  vq->ring.little_endian, cmd);
@@ -248,19 +307,23 @@ int vhost_blk_req_take(struct vhost_blk_vq *vq)
 
 	req = list_first_entry(&vq->free, struct vhost_blk_req, link);
 	list_del(&req->link);
-	vq->in_flight++;
+	list_add_tail(&req->age, &vq->busy);
+	WRITE_ONCE(vq->in_flight, vq->in_flight + 1);
 	req->id = chain->id;
 	req->status_hva = cmd->status_hva;
 	req->nr_pages = 0;
+	req->taken = vq->now;
+	req->submitted = 0;
+	req->type = ret ? VHOST_BLK_REQ_NO_TYPE : cmd->type;
+	req->sector = ret ? 0 : cmd->sector;
+	req->data_len = ret ? 0 : cmd->data_len;
+	trace_vhost_blk_request_start(vq->dev_id, vq->index, req->id, req->type,
+				      req->sector, req->data_len);
 
-	if (ret) {
+	if (ret)
 		vhost_blk_req_complete(req, VIRTIO_BLK_S_IOERR);
-	} else {
-		req->type = cmd->type;
-		req->sector = cmd->sector;
-		req->data_len = cmd->data_len;
+	else
 		vhost_blk_req_execute(req, cmd);
-	}
 	return 1;
 }
 
@@ -271,7 +334,7 @@ static void vhost_blk_req_finish(struct vhost_blk_req *req, u8 status)
 
 	if (vhost_blk_bio_release(req, status == VIRTIO_BLK_S_OK))
 		status = VIRTIO_BLK_S_IOERR;
-	vq->pinned -= req->nr_pages;
+	WRITE_ONCE(vq->pinned, vq->pinned - req->nr_pages);
 	vq->room = true;
 	vhost_blk_req_complete(req, status);
 }
@@ -354,6 +417,7 @@ void vhost_blk_req_ended(struct vhost_blk_req *req)
 {
 	struct vhost_blk_vq *vq = req->vq;
 
+	req->ended = vhost_blk_clock();
 	rcu_read_lock();
 	if (llist_add(&req->done, &vq->done))
 		vhost_blk_vq_wake(vq);
@@ -395,4 +459,18 @@ void vhost_blk_req_end(struct vhost_blk_req *req)
 	}
 
 	vhost_blk_req_finish(req, status);
+}
+
+/**
+ * vhost_blk_req_note_oldest() - keep the age of the oldest request in view
+ * @vq: the queue
+ *
+ * Context: worker.
+ */
+void vhost_blk_req_note_oldest(struct vhost_blk_vq *vq)
+{
+	const struct vhost_blk_req *req;
+
+	req = list_first_entry_or_null(&vq->busy, struct vhost_blk_req, age);
+	WRITE_ONCE(vq->oldest, req ? req->taken : 0);
 }

@@ -8,6 +8,7 @@
 #include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/llist.h>
+#include <linux/types.h>
 
 #include "bio.h"
 
@@ -18,6 +19,10 @@ struct vhost_blk_vq;
  * struct vhost_blk_req - a chain taken from the ring and not yet used
  * @vq: its queue
  * @link: on the queue's free list, or its list of requests to submit again
+ * @age: on the queue's list of requests under way, from old to young
+ * @taken: when it was taken from the ring, in ns
+ * @submitted: when its bios were handed over, in ns; 0 for never
+ * @ended: when the last of them ended, in ns
  * @status_hva: owner's address of the status byte
  * @id: first descriptor
  * @type: VIRTIO_BLK_T_*
@@ -35,6 +40,10 @@ struct vhost_blk_vq;
 struct vhost_blk_req {
 	struct vhost_blk_vq *vq;
 	struct list_head link;
+	struct list_head age;
+	u64 taken;
+	u64 submitted;
+	u64 ended;
 	u64 status_hva;
 	u16 id;
 	u32 type;
@@ -60,5 +69,6 @@ bool vhost_blk_req_can_resume(const struct vhost_blk_vq *vq);
 void vhost_blk_req_resume(struct vhost_blk_vq *vq);
 void vhost_blk_req_ended(struct vhost_blk_req *req);
 void vhost_blk_req_end(struct vhost_blk_req *req);
+void vhost_blk_req_note_oldest(struct vhost_blk_vq *vq);
 
 #endif /* VHOST_BLK_REQ_H */

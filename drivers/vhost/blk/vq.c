@@ -3,8 +3,9 @@
 #include "backend.h"
 #include "cmd.h"
 #include "mem.h"
-#include "place.h"
 #include "req.h"
+#include "sysfs.h"
+#include "trace.h"
 #include "worker.h"
 
 #include <linux/eventfd.h>
@@ -56,7 +57,7 @@ static void vhost_blk_vq_signal(struct vhost_blk_vq *vq,
  */
 void vhost_blk_vq_signal_call(struct vhost_blk_vq *vq)
 {
-	vhost_blk_stat_inc(&vq->stats, signals);
+	vhost_blk_stat_inc(&vq->stats, interrupts_sent);
 	vhost_blk_vq_signal(vq, &vq->call);
 }
 
@@ -79,6 +80,7 @@ static int vhost_blk_kick_wake(wait_queue_entry_t *wait, unsigned int mode,
 
 	if (key_to_poll(key) & EPOLLIN) {
 		WRITE_ONCE(vq->kicks, vq->kicks + 1);
+		trace_vhost_blk_kick(vq->dev_id, vq->index);
 		vhost_blk_vq_wake(vq);
 	}
 	return 0;
@@ -111,29 +113,35 @@ static void vhost_blk_kick_ignore(struct vhost_blk_vq *vq)
 
 /**
  * vhost_blk_vq_alloc() - make an unconfigured queue
+ * @dev_id: number of its device
  * @index: its number
  *
- * Return: the queue, or NULL.
+ * Return: the queue, not in sysfs yet, or NULL. vhost_blk_vq_free() frees it.
  */
-struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int index)
+struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int dev_id, unsigned int index)
 {
 	struct vhost_blk_vq *vq = kzalloc(sizeof(*vq), GFP_KERNEL_ACCOUNT);
 
 	if (!vq)
 		return NULL;
+	vq->dev_id = dev_id;
 	vq->index = index;
-	vq->poll_us = -1;
-	vq->cpu = -1;
+	vhost_blk_place_setup(&vq->place, dev_id, index, &vq->stats);
+	vhost_blk_tune_init(&vq->tune);
+	vhost_blk_stats_init(&vq->stats);
 	spin_lock_init(&vq->signal_lock);
 	init_llist_head(&vq->done);
 	init_waitqueue_func_entry(&vq->kick.wait, vhost_blk_kick_wake);
 	init_poll_funcptr(&vq->kick.table, vhost_blk_kick_queue);
+	vhost_blk_sysfs_init_queue(vq);
 	return vq;
 }
 
 /**
  * vhost_blk_vq_free() - free a queue and its eventfds
  * @vq: the queue, not running, or NULL
+ *
+ * Waits for those who are reading its files in sysfs.
  */
 void vhost_blk_vq_free(struct vhost_blk_vq *vq)
 {
@@ -143,7 +151,7 @@ void vhost_blk_vq_free(struct vhost_blk_vq *vq)
 	vhost_blk_vq_set_kick(vq, -1);
 	vhost_blk_vq_set_call(vq, -1);
 	vhost_blk_vq_set_err(vq, -1);
-	kfree(vq);
+	vhost_blk_sysfs_put_queue(vq);
 }
 
 /**
@@ -340,11 +348,26 @@ static void vhost_blk_vq_set_start(struct vhost_blk_vq *vq,
 	vq->stopping = false;
 	vq->refused = false;
 	vq->stalled = NULL;
-	vq->in_flight = 0;
+	WRITE_ONCE(vq->in_flight, 0);
 	vq->nr_retry = 0;
-	vq->pinned = 0;
+	WRITE_ONCE(vq->pinned, 0);
 	vq->room = false;
-	vq->broken = false;
+	WRITE_ONCE(vq->broken, false);
+	WRITE_ONCE(vq->window_ns, 0);
+	WRITE_ONCE(vq->oldest, 0);
+}
+
+/*
+ * The node of the device's memory, where its interrupts and queues are, or else
+ * that of the guest's memory; any on a machine that has only one.
+ */
+static int vhost_blk_vq_node(const struct vhost_blk_vq *vq)
+{
+	int node = vhost_blk_backend_node(vq->backend);
+
+	if (nr_online_nodes == 1)
+		return NUMA_NO_NODE;
+	return node == NUMA_NO_NODE ? page_to_nid(vq->used_map.pages[0]) : node;
 }
 
 /**
@@ -375,17 +398,25 @@ int vhost_blk_vq_prepare(struct vhost_blk_vq *vq,
 		goto unmap;
 
 	vhost_blk_vq_set_start(vq, start);
-	vq->cpu = vhost_blk_place_get();
+	ret = vhost_blk_cgroup_get(&vq->cgroup);
+	if (ret)
+		goto free_scratch;
+	/* The rings lie where the guest's memory is, or in front of it. */
+	vhost_blk_place_add(&vq->place, vhost_blk_vq_node(vq));
 	worker = vhost_blk_worker_create(vq);
 	if (IS_ERR(worker)) {
 		ret = PTR_ERR(worker);
 		goto put_cpu;
 	}
 	vq->worker = get_task_struct(worker);
+	vhost_blk_place_start(&vq->place, worker);
+	WRITE_ONCE(vq->worker_pid, task_pid_nr(worker));
 	return 0;
 
 put_cpu:
-	vhost_blk_place_put(vq->cpu);
+	vhost_blk_place_del(&vq->place);
+	vhost_blk_cgroup_put(&vq->cgroup);
+free_scratch:
 	vhost_blk_vq_free_scratch(vq);
 unmap:
 	vhost_blk_vq_unmap(vq);
@@ -433,10 +464,11 @@ void vhost_blk_vq_stop(struct vhost_blk_vq *vq)
 void vhost_blk_vq_unprepare(struct vhost_blk_vq *vq)
 {
 	vq->base = vq->ring.last_avail;
+	WRITE_ONCE(vq->worker_pid, 0);
+	vhost_blk_place_del(&vq->place);
 	put_task_struct(vq->worker);
 	vq->worker = NULL;
-	vhost_blk_place_put(vq->cpu);
-	vq->cpu = -1;
+	vhost_blk_cgroup_put(&vq->cgroup);
 	vhost_blk_vq_free_scratch(vq);
 	vhost_blk_vq_unmap(vq);
 }

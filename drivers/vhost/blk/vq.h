@@ -14,15 +14,19 @@
 #define VHOST_BLK_VQ_H
 
 #include <linux/cache.h>
+#include <linux/kobject.h>
 #include <linux/llist.h>
 #include <linux/poll.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include "cgroup.h"
 #include "hold.h"
 #include "map.h"
+#include "place.h"
 #include "ring.h"
 #include "stats.h"
+#include "tune.h"
 
 struct eventfd_ctx;
 struct file;
@@ -79,15 +83,24 @@ struct vhost_blk_kick {
  * struct vhost_blk_vq - a virtqueue
  */
 struct vhost_blk_vq {
-	/* private: D: as set by the vring ioctls */
+	/* private: constant */
+	struct kobject kobj; /* queues/M in sysfs; owns this structure */
+	unsigned int dev_id;
 	unsigned int index;
+
+	/* Single words that anybody may write. */
+	struct vhost_blk_tune tune;
+
+	/* Under a mutex of its own. */
+	struct vhost_blk_place place;
+
+	/* D: as set by the vring ioctls */
 	unsigned int num;
 	u64 desc_hva;
 	u64 avail_hva;
 	u64 used_hva;
 	bool has_addr;
 	u16 base;
-	int poll_us;
 	struct vhost_blk_kick kick;
 
 	/* S: where the worker signals */
@@ -97,6 +110,7 @@ struct vhost_blk_vq {
 
 	/* I: */
 	struct task_struct *worker;
+	pid_t worker_pid; /* for sysfs: 0 without a worker */
 	struct mm_struct *mm;
 	const struct vhost_blk_backend *backend;
 	struct vhost_blk_serial *serial;
@@ -107,7 +121,7 @@ struct vhost_blk_vq {
 	struct vhost_blk_cmd *cmd;
 	struct vhost_blk_req *reqs;
 	unsigned int max_pinned;
-	int cpu;
+	struct vhost_blk_cgroup cgroup;
 	bool read_only;
 	bool write_through;
 
@@ -117,12 +131,17 @@ struct vhost_blk_vq {
 	/* W: */
 	struct vhost_blk_ring ring ____cacheline_aligned_in_smp;
 	struct list_head free;
+	struct list_head busy; /* under way, the oldest first */
 	struct list_head retry;
 	struct vhost_blk_req *stalled;
 	unsigned int in_flight;
 	unsigned int nr_retry;
 	unsigned int pinned;
 	u32 pass_bytes;
+	u32 window_ns; /* how long to poll before it sleeps */
+	u64 now;       /* last look at the clock, in ns */
+	u64 oldest; /* when the oldest request under way was taken; 0: none */
+	u64 kicks_seen;
 	bool room;
 	bool refused;
 	bool broken;
@@ -135,7 +154,8 @@ struct vhost_blk_vq {
 	u64 kicks;
 };
 
-struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int index);
+struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int dev_id,
+					unsigned int index);
 void vhost_blk_vq_free(struct vhost_blk_vq *vq);
 
 int vhost_blk_vq_set_kick(struct vhost_blk_vq *vq, int fd);

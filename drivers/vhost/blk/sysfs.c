@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "sysfs.h"
+#include "dev.h"
+#include "vq.h"
+
+#include <linux/device.h>
+#include <linux/idr.h>
+#include <linux/kdev_t.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+
+static DEFINE_IDA(vhost_blk_ids);
+
+/*
+ * Devices
+ */
+
+static struct vhost_blk_dev *vhost_blk_to_dev(struct device *device)
+{
+	return container_of(device, struct vhost_blk_dev, device);
+}
+
+static ssize_t owner_show(struct device *device, struct device_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  READ_ONCE(vhost_blk_to_dev(device)->owner));
+}
+static DEVICE_ATTR_RO(owner);
+
+static ssize_t backend_show(struct device *device,
+			    struct device_attribute *attr, char *buf)
+{
+	dev_t dev = READ_ONCE(vhost_blk_to_dev(device)->backend_dev);
+
+	if (!dev)
+		return sysfs_emit(buf, "none\n");
+	return sysfs_emit(buf, "%u:%u\n", MAJOR(dev), MINOR(dev));
+}
+static DEVICE_ATTR_RO(backend);
+
+static ssize_t state_show(struct device *device, struct device_attribute *attr,
+			  char *buf)
+{
+	const struct vhost_blk_dev *dev = vhost_blk_to_dev(device);
+
+	if (READ_ONCE(dev->backend_dev))
+		return sysfs_emit(buf, "attached\n");
+	return sysfs_emit(buf, "%s\n",
+			  READ_ONCE(dev->owner) ? "detached" : "unowned");
+}
+static DEVICE_ATTR_RO(state);
+
+static ssize_t features_show(struct device *device,
+			     struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "0x%llx\n",
+			  READ_ONCE(vhost_blk_to_dev(device)->features));
+}
+static DEVICE_ATTR_RO(features);
+
+static ssize_t serial_show(struct device *device, struct device_attribute *attr,
+			   char *buf)
+{
+	struct vhost_blk_serial *serial = &vhost_blk_to_dev(device)->serial;
+	char str[VHOST_BLK_SERIAL_LEN + 1] = {};
+
+	spin_lock(&serial->lock);
+	memcpy(str, serial->str, sizeof(serial->str));
+	spin_unlock(&serial->lock);
+	return sysfs_emit(buf, "%s\n", str);
+}
+static DEVICE_ATTR_RO(serial);
+
+static struct attribute *vhost_blk_dev_attrs[] = {
+	&dev_attr_owner.attr,	 &dev_attr_backend.attr, &dev_attr_state.attr,
+	&dev_attr_features.attr, &dev_attr_serial.attr,	 NULL,
+};
+ATTRIBUTE_GROUPS(vhost_blk_dev);
+
+static struct class vhost_blk_class = {
+	.name = "vhost-blk",
+	.dev_groups = vhost_blk_dev_groups,
+};
+
+static void vhost_blk_dev_release(struct device *device)
+{
+	struct vhost_blk_dev *dev = vhost_blk_to_dev(device);
+
+	ida_free(&vhost_blk_ids, dev->id);
+	kvfree(dev);
+}
+
+/**
+ * vhost_blk_sysfs_register() - make /sys/class/vhost-blk appear
+ *
+ * Return: 0 or a negative errno.
+ */
+int vhost_blk_sysfs_register(void)
+{
+	return class_register(&vhost_blk_class);
+}
+
+/**
+ * vhost_blk_sysfs_unregister() - take /sys/class/vhost-blk away
+ */
+void vhost_blk_sysfs_unregister(void)
+{
+	class_unregister(&vhost_blk_class);
+	ida_destroy(&vhost_blk_ids);
+}
+
+/**
+ * vhost_blk_sysfs_init_dev() - give a device its number and name
+ * @dev: zeroed memory from kvzalloc()
+ *
+ * Return: 0, or a negative errno with @dev untouched. From success on @dev is
+ * freed by vhost_blk_sysfs_put_dev().
+ */
+int vhost_blk_sysfs_init_dev(struct vhost_blk_dev *dev)
+{
+	int id = ida_alloc(&vhost_blk_ids, GFP_KERNEL);
+
+	if (id < 0)
+		return id;
+	dev->id = id;
+	device_initialize(&dev->device);
+	dev->device.class = &vhost_blk_class;
+	dev->device.release = vhost_blk_dev_release;
+	return 0;
+}
+
+/**
+ * vhost_blk_sysfs_add_dev() - show a device
+ * @dev: the device
+ *
+ * Return: 0 or a negative errno.
+ */
+int vhost_blk_sysfs_add_dev(struct vhost_blk_dev *dev)
+{
+	int ret;
+
+	ret = dev_set_name(&dev->device, "vhost-blk%d", dev->id);
+	if (ret)
+		return ret;
+	ret = device_add(&dev->device);
+	if (ret)
+		return ret;
+	dev->queues = kobject_create_and_add("queues", &dev->device.kobj);
+	if (!dev->queues) {
+		device_del(&dev->device);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * vhost_blk_sysfs_del_dev() - take a device away, without its queues
+ * @dev: a device that vhost_blk_sysfs_add_dev() has shown
+ *
+ * Waits for those who are reading its files.
+ */
+void vhost_blk_sysfs_del_dev(struct vhost_blk_dev *dev)
+{
+	kobject_put(dev->queues);
+	device_del(&dev->device);
+}
+
+/**
+ * vhost_blk_sysfs_put_dev() - free a device
+ * @dev: a device that is not shown
+ */
+void vhost_blk_sysfs_put_dev(struct vhost_blk_dev *dev)
+{
+	put_device(&dev->device);
+}
+
+/*
+ * Queues
+ */
+
+/**
+ * struct vhost_blk_attr - a file in the directory of a queue
+ * @attr: its name and mode
+ * @show: writes the value
+ * @store: takes a value, or NULL
+ * @arg: for these two: an offset or a number
+ */
+struct vhost_blk_attr {
+	struct attribute attr;
+	ssize_t (*show)(struct vhost_blk_vq *vq,
+			const struct vhost_blk_attr *attr, char *buf);
+	int (*store)(struct vhost_blk_vq *vq, const struct vhost_blk_attr *attr,
+		     const char *buf);
+	size_t arg;
+};
+
+static struct vhost_blk_vq *vhost_blk_to_vq(struct kobject *kobj)
+{
+	return container_of(kobj, struct vhost_blk_vq, kobj);
+}
+
+static ssize_t vhost_blk_attr_show(struct kobject *kobj, struct attribute *attr,
+				   char *buf)
+{
+	const struct vhost_blk_attr *a =
+		container_of(attr, struct vhost_blk_attr, attr);
+
+	return a->show(vhost_blk_to_vq(kobj), a, buf);
+}
+
+static ssize_t vhost_blk_attr_store(struct kobject *kobj,
+				    struct attribute *attr, const char *buf,
+				    size_t len)
+{
+	const struct vhost_blk_attr *a =
+		container_of(attr, struct vhost_blk_attr, attr);
+	int ret;
+
+	if (!a->store)
+		return -EACCES;
+	ret = a->store(vhost_blk_to_vq(kobj), a, buf);
+	return ret ? ret : len;
+}
+
+static const struct sysfs_ops vhost_blk_queue_sysfs_ops = {
+	.show = vhost_blk_attr_show,
+	.store = vhost_blk_attr_store,
+};
+
+#define VHOST_BLK_ATTR(_name, _mode, _show, _store, _arg)                \
+	static struct vhost_blk_attr vhost_blk_attr_##_name = {          \
+		.attr = { .name = __stringify(_name), .mode = (_mode) }, \
+		.show = (_show),                                         \
+		.store = (_store),                                       \
+		.arg = (_arg),                                           \
+	}
+
+/* Single words of the queue. */
+
+static ssize_t vhost_blk_show_uint(struct vhost_blk_vq *vq,
+				   const struct vhost_blk_attr *attr, char *buf)
+{
+	const unsigned int *word = (void *)vq + attr->arg;
+
+	return sysfs_emit(buf, "%u\n", READ_ONCE(*word));
+}
+
+static ssize_t vhost_blk_show_int(struct vhost_blk_vq *vq,
+				  const struct vhost_blk_attr *attr, char *buf)
+{
+	const int *word = (void *)vq + attr->arg;
+
+	return sysfs_emit(buf, "%d\n", READ_ONCE(*word));
+}
+
+static ssize_t vhost_blk_show_u64(struct vhost_blk_vq *vq,
+				  const struct vhost_blk_attr *attr, char *buf)
+{
+	const u64 *word = (void *)vq + attr->arg;
+
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(*word));
+}
+
+#define VHOST_BLK_ATTR_WORD(_name, _kind, _member)                \
+	VHOST_BLK_ATTR(_name, 0444, vhost_blk_show_##_kind, NULL, \
+		       offsetof(struct vhost_blk_vq, _member))
+
+VHOST_BLK_ATTR_WORD(size, uint, num);
+VHOST_BLK_ATTR_WORD(worker, int, worker_pid);
+VHOST_BLK_ATTR_WORD(poll_ns, uint, window_ns);
+VHOST_BLK_ATTR_WORD(in_flight, uint, in_flight);
+VHOST_BLK_ATTR_WORD(pinned_pages, uint, pinned);
+
+static int vhost_blk_store_cpu(struct vhost_blk_vq *vq,
+			       const struct vhost_blk_attr *attr,
+			       const char *buf)
+{
+	int cpu, ret;
+
+	ret = kstrtoint(buf, 0, &cpu);
+	return ret ? ret : vhost_blk_place_set_wish(&vq->place, cpu);
+}
+VHOST_BLK_ATTR(cpu, 0644, vhost_blk_show_int, vhost_blk_store_cpu,
+	       offsetof(struct vhost_blk_vq, place.cpu));
+
+static ssize_t vhost_blk_show_cpu_why(struct vhost_blk_vq *vq,
+				      const struct vhost_blk_attr *attr,
+				      char *buf)
+{
+	return sysfs_emit(buf, "%s\n", READ_ONCE(vq->place.why));
+}
+VHOST_BLK_ATTR(cpu_why, 0444, vhost_blk_show_cpu_why, NULL, 0);
+
+static ssize_t vhost_blk_show_oldest(struct vhost_blk_vq *vq,
+				     const struct vhost_blk_attr *attr,
+				     char *buf)
+{
+	u64 taken = READ_ONCE(vq->oldest);
+
+	return sysfs_emit(buf, "%llu\n",
+			  taken ? vhost_blk_since(vhost_blk_clock(), taken) :
+				  0);
+}
+VHOST_BLK_ATTR(oldest_request_ns, 0444, vhost_blk_show_oldest, NULL, 0);
+
+static ssize_t vhost_blk_show_state(struct vhost_blk_vq *vq,
+				    const struct vhost_blk_attr *attr,
+				    char *buf)
+{
+	static const char *const names[] = {
+		[VHOST_BLK_STATE_NONE] = "stopped",
+		[VHOST_BLK_STATE_BUSY] = "busy",
+		[VHOST_BLK_STATE_POLL] = "poll",
+		[VHOST_BLK_STATE_WAIT] = "wait",
+	};
+	struct vhost_blk_times times;
+	enum vhost_blk_state state;
+
+	state = vhost_blk_stats_times(&vq->stats, vhost_blk_clock(), &times);
+	if (state != VHOST_BLK_STATE_NONE && READ_ONCE(vq->broken))
+		return sysfs_emit(buf, "damaged\n");
+	return sysfs_emit(buf, "%s\n", names[state]);
+}
+VHOST_BLK_ATTR(state, 0444, vhost_blk_show_state, NULL, 0);
+
+/* What can be tuned; an empty line goes back to the module parameter. */
+
+static ssize_t vhost_blk_show_tune(struct vhost_blk_vq *vq,
+				   const struct vhost_blk_attr *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  vhost_blk_tune_get(&vq->tune, attr->arg));
+}
+
+static int vhost_blk_store_tune(struct vhost_blk_vq *vq,
+				const struct vhost_blk_attr *attr,
+				const char *buf)
+{
+	u32 value = VHOST_BLK_TUNE_UNSET;
+	int ret;
+
+	if (!sysfs_streq(buf, "")) {
+		ret = kstrtou32(buf, 0, &value);
+		if (ret)
+			return ret;
+		if (value == VHOST_BLK_TUNE_UNSET)
+			return -EINVAL;
+	}
+	return vhost_blk_tune_set(&vq->tune, attr->arg, value);
+}
+
+#define VHOST_BLK_TUNABLE(_name, _value, _max, _text)                          \
+	VHOST_BLK_ATTR(_name, 0644, vhost_blk_show_tune, vhost_blk_store_tune, \
+		       VHOST_BLK_TUNE_##_name);
+VHOST_BLK_TUNABLES(VHOST_BLK_TUNABLE)
+#undef VHOST_BLK_TUNABLE
+
+static struct attribute *vhost_blk_queue_attrs[] = {
+	&vhost_blk_attr_size.attr,
+	&vhost_blk_attr_state.attr,
+	&vhost_blk_attr_cpu.attr,
+	&vhost_blk_attr_cpu_why.attr,
+	&vhost_blk_attr_worker.attr,
+	&vhost_blk_attr_poll_ns.attr,
+	&vhost_blk_attr_in_flight.attr,
+	&vhost_blk_attr_pinned_pages.attr,
+	&vhost_blk_attr_oldest_request_ns.attr,
+#define VHOST_BLK_TUNABLE(_name, _value, _max, _text) \
+	&vhost_blk_attr_##_name.attr,
+	VHOST_BLK_TUNABLES(VHOST_BLK_TUNABLE)
+#undef VHOST_BLK_TUNABLE
+		NULL,
+};
+
+static const struct attribute_group vhost_blk_queue_group = {
+	.attrs = vhost_blk_queue_attrs,
+};
+
+/* The statistics. */
+
+VHOST_BLK_ATTR_WORD(kicks, u64, kicks);
+
+#define VHOST_BLK_STAT(_name) VHOST_BLK_ATTR_WORD(_name, u64, stats._name);
+VHOST_BLK_STATS_COUNTERS(VHOST_BLK_STAT)
+#undef VHOST_BLK_STAT
+
+static ssize_t vhost_blk_show_time(struct vhost_blk_vq *vq,
+				   const struct vhost_blk_attr *attr, char *buf)
+{
+	struct vhost_blk_times times;
+
+	vhost_blk_stats_times(&vq->stats, vhost_blk_clock(), &times);
+	return sysfs_emit(buf, "%llu\n", *(u64 *)((void *)&times + attr->arg));
+}
+
+#define VHOST_BLK_TIME(_name)                                  \
+	VHOST_BLK_ATTR(_name, 0444, vhost_blk_show_time, NULL, \
+		       offsetof(struct vhost_blk_times, _name));
+VHOST_BLK_TIME(lifetime_ns)
+VHOST_BLK_STATS_TIMES(VHOST_BLK_TIME)
+#undef VHOST_BLK_TIME
+
+static ssize_t vhost_blk_show_hist(struct vhost_blk_vq *vq,
+				   const struct vhost_blk_attr *attr, char *buf)
+{
+	const struct vhost_blk_hist *hist = (void *)vq + attr->arg;
+	unsigned int i;
+	int len = 0;
+
+	for (i = 0; i < VHOST_BLK_HIST_BUCKETS; i++)
+		len += sysfs_emit_at(buf, len, i ? " %llu" : "%llu",
+				     READ_ONCE(hist->bucket[i]));
+	return len + sysfs_emit_at(buf, len, "\n");
+}
+
+#define VHOST_BLK_HIST(_name)                                  \
+	VHOST_BLK_ATTR(_name, 0444, vhost_blk_show_hist, NULL, \
+		       offsetof(struct vhost_blk_vq, stats._name));
+VHOST_BLK_STATS_HISTS(VHOST_BLK_HIST)
+#undef VHOST_BLK_HIST
+
+/* clang-format off */
+static struct attribute *vhost_blk_stats_attrs[] = {
+	&vhost_blk_attr_kicks.attr,
+	&vhost_blk_attr_lifetime_ns.attr,
+#define VHOST_BLK_STAT(_name) \
+	&vhost_blk_attr_##_name.attr,
+	VHOST_BLK_STATS_COUNTERS(VHOST_BLK_STAT)
+	VHOST_BLK_STATS_TIMES(VHOST_BLK_STAT)
+	VHOST_BLK_STATS_HISTS(VHOST_BLK_STAT)
+#undef VHOST_BLK_STAT
+	NULL,
+};
+
+/* clang-format on */
+
+static const struct attribute_group vhost_blk_stats_group = {
+	.name = "stats",
+	.attrs = vhost_blk_stats_attrs,
+};
+
+static const struct attribute_group *vhost_blk_queue_groups[] = {
+	&vhost_blk_queue_group,
+	&vhost_blk_stats_group,
+	NULL,
+};
+
+static void vhost_blk_queue_release(struct kobject *kobj)
+{
+	kfree(vhost_blk_to_vq(kobj));
+}
+
+static struct kobj_type vhost_blk_queue_type = {
+	.release = vhost_blk_queue_release,
+	.sysfs_ops = &vhost_blk_queue_sysfs_ops,
+	.default_groups = vhost_blk_queue_groups,
+};
+
+/**
+ * vhost_blk_sysfs_init_queue() - from here on sysfs owns the queue
+ * @vq: zeroed memory from kmalloc()
+ */
+void vhost_blk_sysfs_init_queue(struct vhost_blk_vq *vq)
+{
+	kobject_init(&vq->kobj, &vhost_blk_queue_type);
+}
+
+/**
+ * vhost_blk_sysfs_add_queue() - show a queue
+ * @dev: its device, shown
+ * @vq: the queue
+ *
+ * Return: 0 or a negative errno.
+ */
+int vhost_blk_sysfs_add_queue(struct vhost_blk_dev *dev,
+			      struct vhost_blk_vq *vq)
+{
+	return kobject_add(&vq->kobj, dev->queues, "%u", vq->index);
+}
+
+/**
+ * vhost_blk_sysfs_put_queue() - take a queue away and free it
+ * @vq: the queue, shown or not
+ *
+ * Waits for those who are reading its files.
+ */
+void vhost_blk_sysfs_put_queue(struct vhost_blk_vq *vq)
+{
+	if (vq->kobj.state_in_sysfs)
+		kobject_del(&vq->kobj);
+	kobject_put(&vq->kobj);
+}

@@ -19,9 +19,13 @@ INSTALL_MOD_PATH ?= $(DESTDIR)
 INSTALL_MOD_DIR ?= updates
 UDEV_RULES_DIR ?= /etc/udev/rules.d
 MODULES_LOAD_DIR ?= /etc/modules-load.d
+PREFIX ?= /usr/local
+MAN_DIR ?= $(PREFIX)/share/man
 
 udev_rule = $(DESTDIR)$(UDEV_RULES_DIR)/60-vhost-blk.rules
 modules_load = $(DESTDIR)$(MODULES_LOAD_DIR)/vhost-blk.conf
+stat_tool = $(DESTDIR)$(PREFIX)/sbin/vhost-blk-stat
+stat_man = $(DESTDIR)$(MAN_DIR)/man8/vhost-blk-stat.8
 modules_dir = $(INSTALL_MOD_PATH)/lib/modules/$(release)
 
 # Test groups of "make check": unit, host, vm; empty for all.
@@ -41,8 +45,8 @@ all: modules
 help:
 	@echo 'Build and install, version $(VERSION):'
 	@echo '  all, modules     build vhost_blk.ko (default)'
-	@echo '  install          install the module (root)'
-	@echo '  uninstall        remove it again'
+	@echo '  install          install the module and vhost-blk-stat (root)'
+	@echo '  uninstall        remove them again'
 	@echo '  install-extra    install the udev rule (group kvm may use'
 	@echo '                   /dev/vhost-blk) and load the module at boot'
 	@echo '  uninstall-extra  remove them again'
@@ -64,6 +68,7 @@ help:
 	@echo '                   $(or $(KDIR),none)'
 	@echo '  KERNELRELEASE=   look for headers of this kernel first'
 	@echo '  DESTDIR=, INSTALL_MOD_PATH=  install below this directory'
+	@echo '  PREFIX=          where vhost-blk-stat goes; now: $(PREFIX)'
 	@echo '  W=1 C=2 KCFLAGS= as for the kernel'
 
 # Another distribution's packages are not ours to know: only ask for them where
@@ -81,6 +86,8 @@ install: modules
 	+$(kbuild) modules_install INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)" \
 		INSTALL_MOD_DIR="$(INSTALL_MOD_DIR)" CONFIG_MODULE_SIG_ALL=
 	@$(depmod)
+	install -D -m 755 tools/vhost-blk-stat "$(stat_tool)"
+	install -D -m 644 tools/vhost-blk-stat.8 "$(stat_man)"
 
 uninstall:
 	rm -f "$(modules_dir)/$(INSTALL_MOD_DIR)/drivers/vhost/blk/"vhost_blk.ko*
@@ -88,6 +95,7 @@ uninstall:
 		find "$(modules_dir)/$(INSTALL_MOD_DIR)" -depth -type d \
 			-empty -delete
 	@$(depmod)
+	rm -f "$(stat_tool)" "$(stat_man)"
 
 # Nothing to index where the kernel itself is not installed (DESTDIR).
 depmod = if [ -e "$(modules_dir)/modules.builtin" ]; then \

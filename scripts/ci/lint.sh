@@ -14,7 +14,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 rules=(clang_format checkpatch kernel_doc versions includes length messages
-       parameters uapi_header example spdx spelling shell rst workplace
+       parameters abi uapi_header example spdx spelling shell rst workplace
        leftovers)
 
 # files PATTERN...: what git lists and what is there (not deleted).
@@ -125,6 +125,11 @@ rule_parameters() {
 	return "$status"
 }
 
+# sysfs and its documentation.
+rule_abi() {
+	/usr/bin/python3 scripts/ci/check-abi.py
+}
+
 # For C and C++ programs, without any other header before it. The macro keeps
 # functions out of <linux/virtio_ring.h> that are no C++.
 rule_uapi_header() {
@@ -165,7 +170,7 @@ rule_spelling() {
 	local -a list
 
 	mapfile -t list < <(files . ':!COPYING')
-	codespell --ignore-words-list inflight,creat "${list[@]}"
+	codespell --ignore-words-list inflight,creat,nd "${list[@]}"
 }
 
 rule_shell() {

@@ -26,7 +26,7 @@ wanted=("$@")
 on_one=(uapi_owner uapi_features uapi_memory uapi_vring uapi_backend uapi_example
 	ring_layout ring_wrap ring_order malformed_ring)
 # Those for which it matters that requests complete from an interrupt.
-on_two=(lifecycle ring_notify malformed_chain bad_memory)
+on_two=(lifecycle ring_notify malformed_chain bad_memory stats polling)
 # Those about data: on each kind of disk.
 on_all=(io_framing io_types io_range io_segments io_readonly stress_mixed)
 
@@ -74,8 +74,30 @@ module_insert() {
 	wait_for test -c /dev/vhost-blk || die "no /dev/vhost-blk"
 }
 
+parameters=/sys/module/vhost_blk/parameters
+declare -A poll_saved=()
+
+poll_save() {
+	local name
+
+	for name in poll_ns_max poll_ns_grow_start poll_ns_shrink; do
+		poll_saved[$name]=$(< "$parameters/$name")
+	done
+}
+
+poll_restore() {
+	local name
+
+	for name in "${!poll_saved[@]}"; do
+		echo "${poll_saved[$name]}" > "$parameters/$name"
+	done
+}
+
+# poll_us N: a window of always N microseconds, 0: never poll
 poll_us() {
-	echo "$1" > /sys/module/vhost_blk/parameters/poll_us
+	echo $(($1 * 1000)) > $parameters/poll_ns_max
+	echo $(($1 * 1000)) > $parameters/poll_ns_grow_start
+	echo 1 > $parameters/poll_ns_shrink
 }
 
 # Phase one: all that has sectors of 512 bytes, and everything that is not
@@ -103,12 +125,13 @@ phase_512() {
 	run io_short loop512 "${short512[@]}"
 	run io_short loop4k "${short4k[@]}"
 
+	poll_save
 	for poll in 0 5000; do
 		poll_us $poll
 		run ring_notify "null512-poll$poll" "${backend[null512]}"
 		run stress_mixed "null512-poll$poll" "${backend[null512]}"
 	done
-	poll_us 50
+	poll_restore
 }
 
 phase_4096() {

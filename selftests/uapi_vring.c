@@ -138,8 +138,11 @@ TEST_F(vring, base_that_does_not_fit_the_used_index_is_refused)
 
 static int set_addr(struct gvq *vq, const struct vhost_vring_addr *addr)
 {
-	vq->g->forgot = false;	/* these are the ones it shall have */
-	return ioctl(vq->g->fd, VHOST_SET_VRING_ADDR, addr);
+	int ret = ioctl(vq->g->fd, VHOST_SET_VRING_ADDR, addr);
+
+	if (!ret)
+		vq->g->forgot = false;	/* these are the ones it shall have */
+	return ret;
 }
 
 static void expect_bad_addresses(struct gvq *vq)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernel, as far as ring.c, cmd.c and mem.c use it. The Makefile includes
- * this file ahead of every source; it has the guard of the module's own
- * core_internal.h, which thereby becomes empty. The headers that mem.c asks for
- * by name are in include/linux/ and lead here too.
+ * The kernel, as far as the files that the Makefile calls MODULE use it. The
+ * Makefile includes this file ahead of every source; it has the guard of the
+ * module's own core_internal.h, which thereby becomes empty. The headers that
+ * mem.c and stats.h ask for by name are in include/linux/ and lead here too.
  *
  * Every READ_ONCE(), WRITE_ONCE(), barrier and copy from user memory passes
  * unit_hook, so that a test can see the order of accesses and play the driver
@@ -64,6 +64,13 @@ typedef __u64 u64;
 		type unit_a = (a);                 \
 		type unit_b = (b);                 \
 		unit_a < unit_b ? unit_a : unit_b; \
+	})
+
+#define max_t(type, a, b)                          \
+	({                                         \
+		type unit_a = (a);                 \
+		type unit_b = (b);                 \
+		unit_a > unit_b ? unit_a : unit_b; \
 	})
 
 /* Accesses to memory that is shared with the driver */

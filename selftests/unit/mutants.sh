@@ -280,9 +280,87 @@ define_mem() {
 		's/len <= r->len - (hva - r->hva)/len < r->len - (hva - r->hva)/'
 }
 
+define_poll() {
+	mutant poll "longest window is not the limit" \
+		's/return min(window_ns, params->max_ns);/return window_ns;/'
+	mutant poll "end of the longest window is too late" \
+		's/idle_ns > params->max_ns/idle_ns >= params->max_ns/'
+	mutant poll "end of the window is not inside it" \
+		's/else if (idle_ns > window_ns)/else if (idle_ns >= window_ns)/'
+	mutant poll "never too late" \
+		's/if (idle_ns > params->max_ns)/if (false)/'
+	mutant poll "never too early" \
+		's/else if (idle_ns > window_ns)/else/'
+	mutant poll "never grows" \
+		's/else if (idle_ns > window_ns)/else if (false)/'
+	mutant poll "grows after what no window catches" \
+		's/window_ns = params->shrink ? .*;/window_ns = vhost_blk_poll_grow(window_ns, params);/'
+	mutant poll "idle time is cut to 32 bits" \
+		's/if (idle_ns > params->max_ns)/if ((u32)idle_ns > params->max_ns)/'
+	mutant poll "shrink 0 is no special case" \
+		's/params->shrink ? window_ns \/ params->shrink : 0/window_ns \/ (params->shrink ?: 1)/'
+	mutant poll "shrinks by one" \
+		's/window_ns \/ params->shrink/window_ns - params->shrink/'
+	mutant poll "shrinks to 0 at once" \
+		's/params->shrink ? window_ns \/ params->shrink : 0/0/'
+	mutant poll "grow 0 starts a window" \
+		's/if (!params->grow)/if (!params->grow \&\& window_ns)/'
+	mutant poll "grow 0 ends a window" \
+		'/if (!params->grow)/{n;s/return window_ns/return 0/}'
+	mutant poll "growth in 32 bits" \
+		's/(u64)window_ns \* params->grow/(u32)(window_ns * params->grow)/'
+	mutant poll "growth is a sum" \
+		's/(u64)window_ns \* params->grow/(u64)window_ns + params->grow/'
+	mutant poll "start is ignored" \
+		's/max_t(u64, grown, params->grow_start_ns)/grown/'
+	mutant poll "start is a limit" \
+		's/max_t(u64, grown, params->grow_start_ns)/min_t(u64, grown, params->grow_start_ns)/'
+	mutant poll "start is only for a window of 0" \
+		's/max_t(u64, grown, params->grow_start_ns)/window_ns ? grown : params->grow_start_ns/'
+	mutant poll "start and the longest in 32 bits" \
+		's/min_t(u64, max_t(u64, /min_t(u32, max_t(u32, /'
+}
+
+define_stats() {
+	mutant stats "time goes to nobody" \
+		's/\*counter += spent;//'
+	mutant stats "a state begins when it was looked at" \
+		's/stats->since += spent;/stats->since = now;/'
+	mutant stats "state stays" \
+		's/stats->state = next;//'
+	mutant stats "worker ends without a trace" \
+		's/stats->times.lifetime_ns += .*;//'
+	mutant stats "lives count twice" \
+		's/stats->born = stats->since;//;s/stats->born = now;//'
+	mutant stats "hit and miss the wrong way round" \
+		's/if (success) {/if (!success) {/'
+	mutant stats "attempts are not counted" \
+		's/vhost_blk_stat_inc(stats, halt_attempted_poll);//'
+	mutant stats "sleeps are not counted" \
+		's/vhost_blk_stat_inc(stats, halt_successful_wait);//'
+	mutant stats "sleep goes to the wrong histogram" \
+		's/vhost_blk_hist_add(&stats->halt_wait_hist, spent)/vhost_blk_hist_add(\&stats->halt_poll_fail_hist, spent)/'
+	mutant stats "what is under way is left out" \
+		's/times->busy_ns += vhost_blk_since(now, since);/;/'
+	mutant stats "sleep under way is left out" \
+		's/times->halt_wait_ns += vhost_blk_since(now, since);/;/'
+	mutant stats "polling under way is a sleep" \
+		's/else if (state == VHOST_BLK_STATE_WAIT)/else/'
+	mutant stats "time passes without a worker" \
+		's/if (state == VHOST_BLK_STATE_NONE)/if (false)/'
+	mutant stats "reader takes what it gets" \
+		's/while (read_seqcount_retry(&stats->seq, seq))/while (false)/'
+	mutant stats "writer does not count" \
+		's/write_seqcount_begin(&stats->seq);//;s/write_seqcount_end(&stats->seq);//'
+	mutant stats "writer can be put aside" \
+		's/preempt_disable();//;s/preempt_enable();//'
+}
+
 define_ring
 define_cmd
 define_mem
+define_poll
+define_stats
 
 list=""
 if [[ ${1:-} == -l ]]; then
@@ -358,7 +436,7 @@ n=1
 
 # Nothing is proved by tests that fail anyway.
 why=""
-for file in ring cmd mem; do
+for file in ring cmd mem poll stats; do
 	[[ -n $why ]] || why=$(tests_fail "$file") || true
 done
 if [[ -n $why ]]; then

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the stand-in core_internal.h declares. */
+/* What the stand-in core_internal.h and include/linux/ declare. */
+
+#include <linux/sched/clock.h>
+#include <linux/seqlock.h>
 
 unit_hook_fn *unit_hook;
 struct unit_fault unit_fault;
 bool unit_no_memory;
+int unit_preempt_off;
+u64 unit_clock;
 
 unsigned long copy_from_user(void *dst, const void *src, unsigned long n)
 {

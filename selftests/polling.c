@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * When a worker polls and when it sleeps. The bounds leave room for machines that
+ * are slow or have other things to do.
+ */
+#define _GNU_SOURCE
+#include "shown.h"
+
+#include <sched.h>
+
+#define MS	1000000ULL
+
+FIXTURE(ring) {
+	struct attached a;
+	struct gvq *vq;
+	struct shown s;
+};
+
+FIXTURE_VARIANT(ring) {
+	uint64_t features;
+};
+
+FIXTURE_VARIANT_ADD(ring, event_idx) { .features = G_FEATURES };
+FIXTURE_VARIANT_ADD(ring, flags) { .features = G_FEATURES & ~G_EVENT_IDX };
+
+/* No interrupts: what is measured is the way to the device. */
+static void keep_quiet(struct gvq *vq)
+{
+	if (vq->g->features & G_EVENT_IDX)
+		vq_set_used_event(vq, vq->last_used + 0x8000);
+	else
+		vq_set_avail_flags(vq, VRING_AVAIL_F_NO_INTERRUPT);
+}
+
+/*
+ * A worker does not poll while another thread wants its CPU: not this one. It
+ * stays where it is.
+ */
+static void keep_off_the_worker(const struct shown *s)
+{
+	char line[64];
+	cpu_set_t set;
+	int cpu;
+
+	file_line(shown_path(s, 0, "cpu"), line, sizeof(line));
+	cpu = atoi(line);
+	ASSERT_EQ(0, shown_tune(s, 0, "cpu", line));
+	ASSERT_EQ(0, sched_getaffinity(0, sizeof(set), &set));
+	if (cpu >= 0)
+		CPU_CLR(cpu, &set);
+	if (CPU_COUNT(&set) < (cpu < 0 ? 2 : 1))
+		SKIP(exit(KSFT_SKIP), "needs two CPUs");
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(set), &set));
+}
+
+FIXTURE_SETUP(ring)
+{
+	struct guest_opts opts = { .features = variant->features };
+
+	attach(&self->a, &opts);
+	self->vq = self->a.vq;
+	shown_find(&self->s, self->a.g);
+	keep_off_the_worker(&self->s);
+	keep_quiet(self->vq);
+}
+
+FIXTURE_TEARDOWN(ring)
+{
+	detach_checked(&self->a);
+}
+
+/* One read, waited for in memory; true when it took a kick. */
+static bool one(struct gvq *vq)
+{
+	struct greq *r = req_new(vq, VIRTIO_BLK_T_IN, 0);
+	uint16_t old = vq->published;
+	bool kick;
+
+	ASSERT_EQ(0, req_frame(r, "16 / 4096@0 1"));
+	ASSERT_EQ(0, req_make(r));
+	req_queue(r);
+	vq_publish(vq);
+	kick = vq_wants_kick(vq, old);
+	if (kick)
+		vq_kick(vq);
+	ASSERT_TRUE(req_wait(r, G_WAIT_MS));
+	EXPECT_EQ(0, req_check(r, VIRTIO_BLK_S_OK));
+	req_free(r);
+	return kick;
+}
+
+/* @n requests, a pause before each; how many took a kick. */
+static unsigned int run(struct gvq *vq, unsigned int n, unsigned int pause_us)
+{
+	unsigned int i, kicks = 0;
+
+	for (i = 0; i < n; i++) {
+		if (pause_us)
+			usleep(pause_us);
+		kicks += one(vq);
+	}
+	return kicks;
+}
+
+static void set_window(const struct shown *s, uint64_t max, uint64_t start,
+		       uint64_t grow, uint64_t shrink)
+{
+	shown_set(s, 0, "poll_ns_max", max);
+	shown_set(s, 0, "poll_ns_grow_start", start);
+	shown_set(s, 0, "poll_ns_grow", grow);
+	shown_set(s, 0, "poll_ns_shrink", shrink);
+}
+
+/* So long, from the first time that there is no work. */
+static void set_fixed_window(const struct shown *s, uint64_t ns)
+{
+	set_window(s, ns, ns, 1, 1);
+}
+
+/* 50 ms, more on a slow machine. */
+static uint64_t long_window(void)
+{
+	uint64_t ns = scaled_ms(50) * MS;
+
+	return ns < 1000 * MS ? ns : 1000 * MS;
+}
+
+/* Values of counters now, or what has been added since. */
+struct halts {
+	uint64_t attempted, hit, waits, kicks, sent, chains;
+};
+
+static void halts_now(struct halts *h, const struct shown *s)
+{
+	h->attempted = shown_stat(s, 0, "halt_attempted_poll");
+	h->hit = shown_stat(s, 0, "halt_successful_poll");
+	h->waits = shown_stat(s, 0, "halt_successful_wait");
+	h->kicks = shown_stat(s, 0, "kicks");
+	h->sent = shown_stat(s, 0, "interrupts_sent");
+	h->chains = shown_stat(s, 0, "chains");
+}
+
+static void halts_since(struct halts *h, const struct shown *s)
+{
+	struct halts now;
+
+	halts_now(&now, s);
+	h->attempted = now.attempted - h->attempted;
+	h->hit = now.hit - h->hit;
+	h->waits = now.waits - h->waits;
+	h->kicks = now.kicks - h->kicks;
+	h->sent = now.sent - h->sent;
+	h->chains = now.chains - h->chains;
+	ksft_log("polled %llu, caught %llu, slept %llu, kicks %llu, interrupts %llu, chains %llu",
+		 (unsigned long long)h->attempted, (unsigned long long)h->hit,
+		 (unsigned long long)h->waits, (unsigned long long)h->kicks,
+		 (unsigned long long)h->sent, (unsigned long long)h->chains);
+}
+
+/* An interrupt that is held makes a worker poll too: there are none. */
+TEST_F(ring, never_polls_with_a_window_of_0)
+{
+	struct halts h;
+	unsigned int i;
+
+	set_window(&self->s, 0, 10000, 2, 2);
+	shown_set(&self->s, 0, "hold_us", 0);
+	run(self->vq, 2, 0);
+	ASSERT_TRUE(shown_wait_asleep(&self->s, 0));
+	halts_now(&h, &self->s);
+	for (i = 0; i < 50; i++) {
+		EXPECT_TRUE(one(self->vq));
+		ASSERT_TRUE(shown_wait_asleep(&self->s, 0));
+		EXPECT_EQ(0, shown_number(&self->s, 0, "poll_ns"));
+	}
+	halts_since(&h, &self->s);
+	EXPECT_EQ(0, h.attempted);
+	EXPECT_EQ(50, h.kicks);
+	EXPECT_GE(h.waits, 50);
+}
+
+TEST_F(ring, long_window_needs_no_kicks)
+{
+	const unsigned int n = 200;
+	unsigned int kicks;
+	struct halts h;
+
+	set_fixed_window(&self->s, long_window());
+	run(self->vq, 20, 2000);
+	EXPECT_EQ(long_window(), shown_number(&self->s, 0, "poll_ns"));
+	halts_now(&h, &self->s);
+	kicks = run(self->vq, n, 2000);
+	halts_since(&h, &self->s);
+	EXPECT_EQ(kicks, h.kicks);
+	EXPECT_LE(kicks, n / 20);
+	EXPECT_GE(h.hit, n / 2);
+	EXPECT_EQ(n, h.chains);
+}
+
+static bool is_power_of_two(uint64_t n)
+{
+	return n && !(n & (n - 1));
+}
+
+/*
+ * From 0 to the start, then twice as long each time, until a request every 20 ms
+ * is caught. A request under way is also something to wait for.
+ */
+TEST_F(ring, window_grows_until_requests_are_caught)
+{
+	const uint64_t max = 1000 * MS;
+	uint64_t window, last = 0;
+	struct halts h;
+	unsigned int i;
+
+	EXPECT_EQ(0, shown_number(&self->s, 0, "poll_ns"));
+	set_window(&self->s, max, MS, 2, 2);
+	for (i = 0; i < 15; i++) {
+		run(self->vq, 1, 20000);
+		window = shown_number(&self->s, 0, "poll_ns");
+		ksft_log("%llu us", (unsigned long long)window / 1000);
+		EXPECT_GE(window, last);
+		EXPECT_LE(window, last * 4 > MS ? last * 4 : 2 * MS);
+		EXPECT_TRUE(window == max ||
+			    (!(window % MS) && is_power_of_two(window / MS)));
+		last = window;
+	}
+	EXPECT_GE(window, 20 * MS);
+	halts_now(&h, &self->s);
+	run(self->vq, 20, 20000);
+	halts_since(&h, &self->s);
+	EXPECT_GE(h.hit, 10);
+	EXPECT_LE(h.kicks, 10);
+}
+
+TEST_F(ring, window_shrinks_when_requests_get_rare)
+{
+	const uint64_t max = 400 * MS;
+	uint64_t window = max;
+	unsigned int i;
+
+	set_fixed_window(&self->s, max);
+	run(self->vq, 3, 2000);
+	EXPECT_EQ(max, shown_number(&self->s, 0, "poll_ns"));
+
+	/* From here on it cannot grow: not for a request under way either. */
+	set_window(&self->s, max, MS, 0, 2);
+	for (i = 0; i < 2; i++) {
+		run(self->vq, 1, 600000);
+		window /= 2;
+		EXPECT_EQ(window, shown_number(&self->s, 0, "poll_ns"));
+	}
+	run(self->vq, 10, 2000);
+	EXPECT_EQ(window, shown_number(&self->s, 0, "poll_ns"));
+
+	/* The longest is a limit for what there is already. */
+	shown_set(&self->s, 0, "poll_ns_max", window - 1);
+	run(self->vq, 2, 2000);
+	EXPECT_EQ(window - 1, shown_number(&self->s, 0, "poll_ns"));
+
+	shown_set(&self->s, 0, "poll_ns_shrink", 0);
+	run(self->vq, 1, 600000);
+	EXPECT_EQ(0, shown_number(&self->s, 0, "poll_ns"));
+}
+
+/* Clock ticks that a thread has used so far. */
+static unsigned long cpu_ticks(unsigned long long pid)
+{
+	unsigned long user, system;
+	char path[64], text[1024], *at;
+
+	snprintf(path, sizeof(path), "/proc/%llu/stat", pid);
+	ASSERT_GT(file_get(path, text, sizeof(text)), 0);
+	at = strrchr(text, ')');
+	ASSERT_TRUE(at);
+	/* state, ppid, pgrp, session, tty, tpgid, flags, four of faults */
+	ASSERT_EQ(2, sscanf(at + 1,
+			    " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu",
+			    &user, &system));
+	return user + system;
+}
+
+TEST_F(ring, sleeps_when_idle)
+{
+	unsigned long long pid = shown_number(&self->s, 0, "worker");
+	unsigned long ticks;
+	struct halts h;
+
+	run(self->vq, 100, 100);
+	EXPECT_LE(shown_number(&self->s, 0, "poll_ns"),
+		  shown_number(&self->s, 0, "poll_ns_max"));
+	usleep(scaled_ms(100) * 1000);
+	EXPECT_TRUE(shown_state_is(&self->s, 0, "wait"));
+	halts_now(&h, &self->s);
+	ticks = cpu_ticks(pid);
+	usleep(1000000);
+	ticks = cpu_ticks(pid) - ticks;
+	EXPECT_LE(ticks * 100, sysconf(_SC_CLK_TCK));
+	EXPECT_TRUE(shown_state_is(&self->s, 0, "wait"));
+	/* and was not woken even once */
+	halts_since(&h, &self->s);
+	EXPECT_EQ(0, h.attempted);
+	EXPECT_EQ(0, h.waits);
+	EXPECT_TRUE(one(self->vq));
+}
+
+/* Both sides poll: no exits in either direction. */
+TEST_F_TIMEOUT(ring, no_kicks_and_no_interrupts_when_both_poll, 60)
+{
+	unsigned int kicks;
+	struct halts h;
+
+	set_fixed_window(&self->s, long_window());
+	run(self->vq, 20, 0);
+	halts_now(&h, &self->s);
+	kicks = run(self->vq, 1000, 0);
+	ASSERT_TRUE(shown_wait_asleep(&self->s, 0));
+	halts_since(&h, &self->s);
+	EXPECT_LE(kicks, 10);
+	EXPECT_EQ(kicks, h.kicks);
+	EXPECT_EQ(1000, h.chains);
+	EXPECT_EQ(0, h.sent);
+	EXPECT_EQ(0, shown_stat(&self->s, 0, "interrupts_sent"));
+	EXPECT_EQ(0, event_wait(self->vq->call, 0));
+}
+
+TEST_HARNESS_MAIN

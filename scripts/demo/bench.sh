@@ -127,9 +127,10 @@ bench_table() {
 			"QEMU io_uring $(bench_per_request "uring $depth")"
 	done
 	echo
-	echo "QEMU: virtio-blk with an iothread, cache=none; vhost/QEMU: with the" \
-		"better of the two. One queue each, 2 vCPUs, in an emulated host:" \
-		"only the ratios mean something."
+	echo "QEMU: virtio-blk with an iothread, cache=none, poll-max-ns as long" \
+		"as vhost-blk may poll; vhost/QEMU: with the better of the two." \
+		"One queue each, 2 vCPUs, in an emulated host: only the ratios" \
+		"mean something."
 }
 
 bench_json() {

@@ -4,6 +4,10 @@
 # The part of the demo that runs in the lab's host (see run.sh).
 
 set -euo pipefail
+
+# An emulated host is ten to twenty times slower than silicon: so long may either
+# side poll for work, in ns.
+poll_ns=5000000
 cd "$(dirname "$0")/../.."
 # shellcheck source=scripts/vm/guest.sh
 . scripts/vm/guest.sh
@@ -59,7 +63,8 @@ start_guest() {
 	# shellcheck disable=SC2054 # these commas are QEMU's
 	args=(-device "vhost-blk-pci,path=$demo_disk,num-queues=2,serial=demo"
 	      -device "vhost-blk-pci,path=${bench_disk[vhost]},num-queues=1,serial=vhost"
-	      -object iothread,id=native -object iothread,id=uring
+	      -object "iothread,id=native,poll-max-ns=$poll_ns"
+	      -object "iothread,id=uring,poll-max-ns=$poll_ns"
 	      -drive "if=none,id=native,format=raw,cache=none,aio=native,file=${bench_disk[native]}"
 	      -device virtio-blk-pci,drive=native,iothread=native,num-queues=1,serial=native
 	      -drive "if=none,id=uring,format=raw,cache=none,aio=io_uring,file=${bench_disk[uring]}"
@@ -124,7 +129,7 @@ host_reads_disk() {
 main() {
 	mkdir -p "$tmp"
 	step "host: Linux $(uname -r), $(nproc) CPUs, in emulation"
-	insmod "$VHOST_BLK_KO"
+	insmod "$VHOST_BLK_KO" poll_ns_max=$poll_ns hold_us=2000
 	make_disks
 	step "guest: booting, vhost-blk-pci with 2 queues on $demo_disk"
 	trap guest_kill_all EXIT

@@ -23,10 +23,11 @@ group_packages() {
 	qemu)
 		echo qemu-system-x86 gcc libc6-dev make pkg-config python3 \
 		     python3-venv ninja-build meson libglib2.0-dev \
-		     libpixman-1-dev zlib1g-dev ca-certificates wget xz-utils ;;
+		     libpixman-1-dev zlib1g-dev libfdt-dev binutils \
+		     dpkg-dev ca-certificates wget xz-utils ;;
 	qemu-src)
 		# qemu/lib.sh keeps an index of the sources of its own
-		echo dpkg-dev patch xz-utils ;;
+		echo dpkg-dev patch xz-utils libaio-dev liburing-dev ;;
 	lint)
 		echo shellcheck codespell sparse clang-format perl python3 \
 		     python3-docutils gcc g++ libc6-dev xz-utils ;;

@@ -52,7 +52,8 @@ run() {
 	want "$program:$label" || return 0
 	log_mark "$name"
 	leak_mark
-	tap_run "$name" timeout -k 10 $limit "$here/build/$program" "$@"
+	[[ $program == *.sh ]] || program=build/$program
+	tap_run "$name" timeout -k 10 $limit "$here/$program" "$@"
 	if [[ -n $tap_bailed ]]; then
 		echo "# a process that cannot be killed: no more tests"
 		exit 1
@@ -126,6 +127,7 @@ phase_512() {
 	run io_short loop4k "${short4k[@]}"
 
 	poll_save
+	run host_place.sh null512 "${backend[null512]}"
 	for poll in 0 5000; do
 		poll_us $poll
 		run ring_notify "null512-poll$poll" "${backend[null512]}"

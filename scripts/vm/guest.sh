@@ -117,8 +117,10 @@ guest_keep_kvm() {
 	if [[ -s $pid ]] && kill -0 "$(cat "$pid")" 2>/dev/null; then
 		return 0
 	fi
-	# KVM_CREATE_VM, then KVM_CREATE_IRQCHIP and KVM_CREATE_VCPU.
-	perl -e 'open(my $kvm, "+<", "/dev/kvm") or die "/dev/kvm: $!";
+	# It must not keep what the caller has open. KVM_CREATE_VM, then
+	# KVM_CREATE_IRQCHIP and KVM_CREATE_VCPU.
+	perl -MPOSIX -e 'POSIX::close($_) for 3 .. 1023;
+		open(my $kvm, "+<", "/dev/kvm") or die "/dev/kvm: $!";
 		my $fd = ioctl($kvm, 0xae01, 0) or die "CREATE_VM: $!";
 		open(my $vm, "+<&=", $fd) or die "fd $fd: $!";
 		ioctl($vm, 0xae60, 0) or die "CREATE_IRQCHIP: $!";

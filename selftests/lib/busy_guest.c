@@ -5,12 +5,14 @@
  *	busy_guest DEVICE SECONDS
  *
  * One request after the other, writes and reads back what it wrote. Prints
- * "attached" when it begins and "N requests" at its end; fails when a request
+ * "attached" when it begins and "N requests" at its end, after so many seconds
+ * or SIGTERM; fails when a request
  * does, when data is wrong, or when one took longer than two seconds.
  */
 #include "guest.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,14 @@
 #define BYTES	4096
 #define PLACES	64
 #define LONGEST	2.0
+
+static volatile sig_atomic_t stop;
+
+static void on_term(int signal)
+{
+	(void)signal;
+	stop = 1;
+}
 
 static double seconds(void)
 {
@@ -58,11 +68,12 @@ int main(int argc, char **argv)
 	g = guest_start(NULL, d.fd);
 	if (!g)
 		return 2;
+	signal(SIGTERM, on_term);
 	printf("attached\n");
 	fflush(stdout);
 	now = seconds();
 	end = now + atof(argv[2]);
-	while (now < end && !ret) {
+	while (now < end && !ret && !stop) {
 		before = now;
 		ret = round_trip(&g->vq[0], round++);
 		now = seconds();

@@ -97,8 +97,11 @@ goes_on() {
 	local before
 
 	before=$(attr stats/completed)
-	sleep 0.3
-	(($(attr stats/completed) > before)) || { echo "it stands still"; return 1; }
+	soon more_than "$before"
+}
+
+more_than() {
+	(($(attr stats/completed) > $1))
 }
 
 moved_by_hand() {

@@ -13,14 +13,13 @@
 static bool vhost_blk_balance_measure(struct vhost_blk_place *place, u64 ns)
 {
 	struct vhost_blk_times times;
-	u64 busy, last = place->busy_ns;
+	u64 busy, spent, last = place->busy_ns;
 
 	vhost_blk_stats_times(place->stats, vhost_blk_clock(), &times);
 	busy = times.busy_ns + times.halt_poll_success_ns;
-	place->pack.load = 0;
-	if (last)
-		place->pack.load =
-			min_t(u64, div64_u64((busy - last) * 1000, ns), 1000);
+	/* A reader may have seen more of a busy time than it came to. */
+	spent = last ? vhost_blk_since(busy, last) : 0;
+	place->pack.load = min_t(u64, div64_u64(spent * 1000, ns), 1000);
 	place->busy_ns = busy;
 	return vhost_blk_pack_look(&place->pack);
 }
@@ -53,7 +52,7 @@ vhost_blk_packing_create(struct list_head *placed, const struct cpumask *set)
 	list_for_each(entry, placed) nr++;
 	size = struct_size(p, workers, nr) +
 	       cpus * (sizeof(*p->cpus) + sizeof(*p->core_load));
-	p = kzalloc(size, GFP_KERNEL);
+	p = kzalloc(size, GFP_NOIO | __GFP_NOWARN);
 	if (!p)
 		return NULL;
 	p->cpus = (void *)&p->workers[nr];

@@ -19,6 +19,28 @@
 
 static struct vfsmount *vhost_blk_cgroup_mnt;
 
+/*
+ * The options of the hierarchy, as they are: whoever mounts it sets them for
+ * everybody.
+ */
+static void vhost_blk_cgroup_options(char *buf, size_t size)
+{
+	static const struct {
+		unsigned int flag;
+		const char *name;
+	} options[] = {
+		{ CGRP_ROOT_NS_DELEGATE, "nsdelegate," },
+		{ CGRP_ROOT_FAVOR_DYNMODS, "favordynmods," },
+		{ CGRP_ROOT_MEMORY_LOCAL_EVENTS, "memory_localevents," },
+		{ CGRP_ROOT_MEMORY_RECURSIVE_PROT, "memory_recursiveprot," },
+	};
+	unsigned int i, flags = READ_ONCE(cgrp_dfl_root.flags);
+
+	for (i = 0; i < ARRAY_SIZE(options); i++)
+		if (flags & options[i].flag)
+			strlcat(buf, options[i].name, size);
+}
+
 /**
  * vhost_blk_cgroup_init() - get a view of the unified hierarchy
  *
@@ -30,11 +52,13 @@ void vhost_blk_cgroup_init(void)
 {
 	/* Never a module, so there is no reference to be given back. */
 	struct file_system_type *type = get_fs_type("cgroup2");
+	char options[128] = "";
 	struct vfsmount *mnt;
 
 	if (!type)
 		return;
-	mnt = kern_mount(type);
+	vhost_blk_cgroup_options(options, sizeof(options));
+	mnt = vfs_kern_mount(type, SB_KERNMOUNT, type->name, options);
 	if (!IS_ERR(mnt))
 		vhost_blk_cgroup_mnt = mnt;
 }
@@ -45,7 +69,7 @@ void vhost_blk_cgroup_init(void)
 void vhost_blk_cgroup_exit(void)
 {
 	if (vhost_blk_cgroup_mnt)
-		kern_unmount(vhost_blk_cgroup_mnt);
+		mntput(vhost_blk_cgroup_mnt);
 	vhost_blk_cgroup_mnt = NULL;
 }
 

@@ -56,7 +56,7 @@ static unsigned int
 vhost_blk_pack_find(const struct vhost_blk_pack_worker *worker,
 		    const unsigned int *core_load, unsigned int end)
 {
-	unsigned int i, best = 0;
+	unsigned int i, best = 0, least = UINT_MAX;
 
 	for (i = 0; i < end; i++) {
 		unsigned int load = core_load[i];
@@ -65,35 +65,43 @@ vhost_blk_pack_find(const struct vhost_blk_pack_worker *worker,
 			load -= worker->load;
 		if (!load || load + worker->load <= VHOST_BLK_PACK_ROOM)
 			return i;
-		if (load < core_load[best])
+		if (load < least) {
+			least = load;
 			best = i;
+		}
 	}
 	return best;
 }
 
-/* The workers of the last core in use go elsewhere if all of them fit. */
-static void vhost_blk_pack_give_up(struct vhost_blk_pack_worker **workers,
-				   unsigned int nr, unsigned int *core_load,
-				   unsigned int nr_cores)
+/* The last core that has a worker which is awake. */
+static unsigned int vhost_blk_pack_last(struct vhost_blk_pack_worker **workers,
+					unsigned int nr)
 {
-	unsigned int i, last = 0, room = 0;
+	unsigned int i, last = 0;
 
 	for (i = 0; i < nr; i++)
 		if (!vhost_blk_pack_idle(workers[i]))
 			last = max(last, workers[i]->core);
-	if (!last)
-		return;
-	for (i = 0; i < last; i++)
-		room += VHOST_BLK_PACK_GIVE_UP -
-			min(core_load[i], VHOST_BLK_PACK_GIVE_UP);
-	if (core_load[last] > room)
+	return last;
+}
+
+/*
+ * The workers of the last core in use go elsewhere if all of it fits on one
+ * core, with some room to spare.
+ */
+static void vhost_blk_pack_give_up(struct vhost_blk_pack_worker **workers,
+				   unsigned int nr, unsigned int *core_load)
+{
+	unsigned int i, to, last = vhost_blk_pack_last(workers, nr);
+
+	for (to = 0; to < last; to++)
+		if (core_load[to] + core_load[last] <= VHOST_BLK_PACK_GIVE_UP)
+			break;
+	if (to >= last)
 		return;
 	for (i = 0; i < nr; i++)
 		if (workers[i]->core == last)
-			vhost_blk_pack_move(workers[i], core_load,
-					    vhost_blk_pack_find(workers[i],
-								core_load,
-								last));
+			vhost_blk_pack_move(workers[i], core_load, to);
 }
 
 /**
@@ -125,5 +133,5 @@ void vhost_blk_pack(struct vhost_blk_pack_worker **workers, unsigned int nr,
 								core_load,
 								nr_cores));
 	}
-	vhost_blk_pack_give_up(workers, nr, core_load, nr_cores);
+	vhost_blk_pack_give_up(workers, nr, core_load);
 }

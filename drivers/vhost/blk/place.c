@@ -184,6 +184,7 @@ void vhost_blk_place_add(struct vhost_blk_place *place, int node)
 	const char *why;
 	int cpu;
 
+	cpus_read_lock();
 	mutex_lock(&vhost_blk_place_mutex);
 	cpumask_copy(&place->allowed, current->cpus_ptr);
 	place->bound = false;
@@ -195,6 +196,7 @@ void vhost_blk_place_add(struct vhost_blk_place *place, int node)
 	list_add_tail(&place->link, &vhost_blk_placed);
 	vhost_blk_place_move(place, cpu, why);
 	mutex_unlock(&vhost_blk_place_mutex);
+	cpus_read_unlock();
 }
 
 /**
@@ -266,7 +268,21 @@ unlock:
 }
 
 /**
- * vhost_blk_place_check() - has somebody changed the worker's CPUs?
+ * vhost_blk_place_changed() - has somebody changed the worker's CPUs?
+ * @place: the calling worker's placement
+ *
+ * Context: worker; does not sleep.
+ * Return: true when vhost_blk_place_check() has something to do.
+ */
+bool vhost_blk_place_changed(const struct vhost_blk_place *place)
+{
+	int cpu = READ_ONCE(place->cpu);
+
+	return cpu >= 0 && !cpumask_equal(current->cpus_ptr, cpumask_of(cpu));
+}
+
+/**
+ * vhost_blk_place_check() - take a change of the worker's CPUs into account
  * @place: the calling worker's placement
  *
  * That is how a change of a cpuset shows. The worker moves if its core is no
@@ -276,11 +292,10 @@ unlock:
  */
 void vhost_blk_place_check(struct vhost_blk_place *place)
 {
-	int cpu = READ_ONCE(place->cpu);
 	const char *why;
+	int cpu;
 
-	if (cpu < 0 ||
-	    likely(cpumask_equal(current->cpus_ptr, cpumask_of(cpu))))
+	if (likely(!vhost_blk_place_changed(place)))
 		return;
 
 	cpus_read_lock();
@@ -288,10 +303,10 @@ void vhost_blk_place_check(struct vhost_blk_place *place)
 	cpu = place->cpu;
 	if (cpu >= 0 && !cpumask_equal(current->cpus_ptr, cpumask_of(cpu))) {
 		cpumask_copy(&place->allowed, current->cpus_ptr);
-		place->bound = true;
 		why = place->why;
 		if (!cpumask_test_cpu(cpu, &place->allowed)) {
 			/* A cpuset outweighs what was asked for here. */
+			place->bound = true;
 			place->wish = -1;
 			cpu = vhost_blk_place_again(place, -1, &why);
 			place->home = cpu;

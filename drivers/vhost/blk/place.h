@@ -64,6 +64,7 @@ void vhost_blk_place_start(struct vhost_blk_place *place,
 			   struct task_struct *task);
 void vhost_blk_place_del(struct vhost_blk_place *place);
 int vhost_blk_place_set_wish(struct vhost_blk_place *place, int cpu);
+bool vhost_blk_place_changed(const struct vhost_blk_place *place);
 void vhost_blk_place_check(struct vhost_blk_place *place);
 void vhost_blk_place_move(struct vhost_blk_place *place, int cpu,
 			  const char *why);

@@ -295,7 +295,11 @@ static void vhost_blk_worker_breathe(struct vhost_blk_vq *vq)
 		vhost_blk_call_release(vq);
 		try_to_freeze();
 	}
-	vhost_blk_place_check(&vq->place);
+	if (unlikely(vhost_blk_place_changed(&vq->place))) {
+		vhost_blk_call_release(vq);
+		vhost_blk_place_check(&vq->place);
+	}
+	vhost_blk_place_awake(&vq->place);
 	vhost_blk_worker_yield(vq);
 }
 

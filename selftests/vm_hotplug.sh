@@ -35,13 +35,9 @@ load_runs() {
 		vm_sleep 3 && vm_run plug '[ ! -e /run/spawn.load.status ]'
 }
 
-# fio fails, and not over wrong data: how it puts that depends on the moment.
+# fio fails: how it puts that depends on the moment.
 load_failed() {
-	fails guest_join plug load $((30 * vm_scale)) > "$vm_tmp/load" &&
-		! grep -E 'verify(:| type).*(failed|bad)|bad magic' "$vm_tmp/load"
-	local status=$?
-	cat "$vm_tmp/load"
-	return $status
+	fails guest_join plug load $((30 * vm_scale))
 }
 
 # Nothing of the disk is left in the host although QEMU runs.

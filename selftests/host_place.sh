@@ -7,6 +7,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=selftests/lib/common.sh
+. "$here/lib/common.sh"
 # shellcheck source=selftests/lib/tap.sh
 . "$here/lib/tap.sh"
 
@@ -39,20 +41,6 @@ check() {
 	fi
 }
 
-# soon COMMAND...: within ten seconds
-soon() {
-	local i
-
-	for ((i = 0; i < 100; i++)); do
-		if "$@"; then
-			return 0
-		fi
-		sleep 0.1
-	done
-	echo "not within 10 s: $*"
-	return 1
-}
-
 # start [CGROUP]: a busy guest, perhaps in a control group
 start() {
 	local run="exec $here/build/busy_guest $disk 600"
@@ -60,7 +48,7 @@ start() {
 	[[ -z ${1:-} ]] || run="echo \$\$ > $1/cgroup.procs && $run"
 	sh -c "$run" > "$tmp/guest" 2>&1 &
 	guest=$!
-	soon grep -q attached "$tmp/guest" || { cat "$tmp/guest"; return 1; }
+	wait_for grep -q attached "$tmp/guest" || { cat "$tmp/guest"; return 1; }
 	queue=$(dirname "$(grep -lx "$guest" \
 		/sys/class/vhost-blk/vhost-blk*/owner)")/queues/0
 }
@@ -97,7 +85,7 @@ goes_on() {
 	local before
 
 	before=$(attr stats/completed)
-	soon more_than "$before"
+	wait_for more_than "$before"
 }
 
 more_than() {
@@ -127,7 +115,7 @@ cpu_goes() {
 
 cpu_comes_back() {
 	echo 1 > /sys/devices/system/cpu/cpu1/online
-	soon on 1 online && goes_on && echo -1 > "$queue/cpu"
+	wait_for on 1 online && goes_on && echo -1 > "$queue/cpu"
 }
 
 cpus_come_and_go() {
@@ -174,8 +162,8 @@ cpu_max() {
 }
 
 cpuset() {
-	echo 0 > "$groups/vb-cpu/cpuset.cpus" && soon on 0 && goes_on &&
-		echo 1 > "$groups/vb-cpu/cpuset.cpus" && soon on 1 cpuset &&
+	echo 0 > "$groups/vb-cpu/cpuset.cpus" && wait_for on 0 && goes_on &&
+		echo 1 > "$groups/vb-cpu/cpuset.cpus" && wait_for on 1 cpuset &&
 		goes_on && echo 0-1 > "$groups/vb-cpu/cpuset.cpus"
 }
 
@@ -224,5 +212,5 @@ check "no request was lost or took long in the group" ends
 check "a guest in another group is busy" start "$groups/vb-io"
 check "io.max holds for the worker's bios" io_max
 check "no request was lost in that group" ends
-check "nothing keeps the groups" soon gone
+check "nothing keeps the groups" wait_for gone
 tap_end

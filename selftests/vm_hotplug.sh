@@ -35,9 +35,12 @@ load_runs() {
 		vm_sleep 3 && vm_run plug '[ ! -e /run/spawn.load.status ]'
 }
 
-# fio fails: how it puts that depends on the moment.
 load_failed() {
-	fails guest_join plug load $((30 * vm_scale))
+	fails guest_join plug load $((30 * vm_scale)) > "$vm_tmp/load" &&
+		grep -E 'Input/output error|No such device|error=' \
+			"$vm_tmp/load" && return
+	cat "$vm_tmp/load"
+	return 1
 }
 
 # Nothing of the disk is left in the host although QEMU runs.

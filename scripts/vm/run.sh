@@ -273,8 +273,7 @@ prepare_qemu() {
 			# The emulated TSC is one for all CPUs. Without this
 			# word the kernel finds it out of step, takes the HPET
 			# instead, and spends its time there: the host is then
-			# slow, its guests have no good clock either, and now
-			# and then timer interrupts eat up all of both CPUs.
+			# slow, and its guests have no good clock either.
 			append+=" tsc=reliable"
 		fi
 		# MPX: KVM does not hand it on, but counts the space it takes,

@@ -83,6 +83,8 @@ verify() {
 		--iodepth=16 --rw=randrw --bssplit=512/20:4k/40:20k/20:64k/20 \
 		--size=4m --randrepeat=0 --verify=crc32c --verify_fatal=1 \
 		--output=/run/verify.out "$@" || {
+		# Errors come first, before statistics of any length.
+		grep -aiE 'error|verify' /run/verify.out | head -n 20
 		tail -n 40 /run/verify.out
 		return 1
 	}

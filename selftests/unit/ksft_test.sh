@@ -8,21 +8,8 @@
 set -euo pipefail
 
 dir=${1:-$(dirname "$0")/../build/unit}
-n=0
-failed=0
-
-result() {
-	local what=$1 got=$2 want=$3
-
-	n=$((n + 1))
-	if [[ $got == "$want" ]]; then
-		echo "ok $n $what"
-		return
-	fi
-	diff <(echo "$want") <(echo "$got") | sed 's/^/# /' || true
-	echo "not ok $n $what"
-	failed=1
-}
+# shellcheck source=selftests/unit/result.sh
+. "$(dirname "$0")/result.sh"
 
 status() {
 	local rc=0

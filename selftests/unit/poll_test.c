@@ -4,6 +4,7 @@
  * properties of random values, then sequences of arrivals.
  */
 #include "budget.h"
+#include "random64.h"
 #include "poll.h"
 
 #include <math.h>
@@ -122,16 +123,6 @@ TEST(table)
 /*
  * Properties
  */
-
-static u64 seed;
-
-static u64 random64(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
 
 /* Of any size: as many small ones as large ones. */
 static u64 random_size(unsigned int bits)

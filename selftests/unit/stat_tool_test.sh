@@ -17,8 +17,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 tool=${STAT_TOOL:-$here/../../tools/vhost-blk-stat}
 abi=$here/../../Documentation/ABI/testing/sysfs-class-vhost-blk
-n=0
-failed=0
+# shellcheck source=selftests/unit/result.sh
+. "$(dirname "$0")/result.sh"
 
 echo "KTAP version 1"
 if [[ ! -x /usr/bin/python3 ]]; then
@@ -32,19 +32,6 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 export LC_ALL=C LINES=1000 COLUMNS=80
 export top=""
-
-result() {
-	local what=$1 got=$2 want=$3
-
-	n=$((n + 1))
-	if [[ $got == "$want" ]]; then
-		echo "ok $n $what"
-		return
-	fi
-	diff <(echo "$want") <(echo "$got") | sed 's/^/# /' || true
-	echo "not ok $n $what"
-	failed=1
-}
 
 # Runs the tool with its time in our hands. STEP is called at each sleep, with
 # the number of the sleep.

@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The module's stats.c: where a worker's time goes, to the nanosecond. */
 #include "budget.h"
+#include "random64.h"
 #include "stats.h"
 
 #include <pthread.h>
-
-static u64 seed;
-
-static u64 random64(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
 
 static u64 hist_sum(const struct vhost_blk_hist *hist)
 {

@@ -60,6 +60,8 @@ help:
 	@echo '  check-debug      the same on a kernel with KASAN and lockdep,'
 	@echo '                   built the first time'
 	@echo '  selftests        build the test programs'
+	@echo '  bench-programs   build ring_bench and uring_bench, into'
+	@echo '                   scripts/bench/chardev/build'
 	@echo '  lint             style and consistency of the sources'
 	@echo
 	@echo 'Debian packages that are missing are installed and named'
@@ -128,6 +130,10 @@ selftests:
 	@scripts/deps.sh selftests
 	@$(MAKE) -C selftests
 
+bench-programs:
+	@scripts/deps.sh selftests
+	@$(MAKE) -C scripts/bench/chardev
+
 # The lab boots the kernel of the newest headers, whatever runs here.
 check-modules:
 	@scripts/deps.sh build lab
@@ -150,8 +156,9 @@ lint: build-deps
 clean:
 	+@[ ! -e "$(KDIR)/Makefile" ] || $(kbuild) clean
 	@$(MAKE) -C selftests clean
+	@$(MAKE) -C scripts/bench/chardev clean
 	rm -rf qemu/build
 
 .PHONY: all help build-deps modules install uninstall install-extra \
-	uninstall-extra qemu-plugin selftests check-modules check check-debug \
-	demo lint clean
+	uninstall-extra qemu-plugin selftests bench-programs check-modules \
+	check check-debug demo lint clean

@@ -62,6 +62,9 @@ help:
 	@echo '  selftests        build the test programs'
 	@echo '  bench-programs   build ring_bench and uring_bench, into'
 	@echo '                   scripts/bench/chardev/build'
+	@echo '  profile          instructions per request, by stage and function,'
+	@echo '                   2 minutes'
+	@echo '  check-profile    have they changed? against the reference'
 	@echo '  lint             style and consistency of the sources'
 	@echo
 	@echo 'Debian packages that are missing are installed and named'
@@ -150,6 +153,12 @@ check-debug: qemu-plugin selftests
 demo:
 	@$(run) scripts/demo/run.sh
 
+profile: check-modules
+	@$(run) scripts/bench/profile/run.sh
+
+check-profile: check-modules
+	@$(run) scripts/bench/profile/check.sh
+
 lint: build-deps
 	@$(run) scripts/ci/lint.sh
 
@@ -157,8 +166,9 @@ clean:
 	+@[ ! -e "$(KDIR)/Makefile" ] || $(kbuild) clean
 	@$(MAKE) -C selftests clean
 	@$(MAKE) -C scripts/bench/chardev clean
+	@$(MAKE) -C scripts/bench/profile clean
 	rm -rf qemu/build
 
 .PHONY: all help build-deps modules install uninstall install-extra \
 	uninstall-extra qemu-plugin selftests bench-programs check-modules \
-	check check-debug demo lint clean
+	check check-debug demo profile check-profile lint clean

@@ -16,7 +16,6 @@ set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
 
 binary=/usr/bin/qemu-system-x86_64
-package=qemu-system-x86
 out=$qemu_dir/build/vhost-blk-pci.so
 sources=(hw/block/vhost-blk.c hw/block/vhost-blk-backing.c
 	 hw/virtio/vhost-blk-pci.c plugin/plugin.c)
@@ -41,24 +40,6 @@ running_version() {
 
 running_package() {
 	"$binary" -version | sed -n '1s/.*(\(.*\))$/\1/p'
-}
-
-has_source() {
-	grep -qxF -- "$1" <<< "$(source_versions)"
-}
-
-# get_source VERSION DIR: that version and no other, its headers must fit.
-get_source() {
-	[[ ! -e $2/.unpacked ]] || return 0
-	if ! has_source "$1"; then
-		update_index
-	fi
-	if ! has_source "$1" || ! fetch_source "$1" "$2"; then
-		die "Debian's archive does not have the source of the installed" \
-		    "QEMU, $1 (any more): upgrade QEMU, or build one with" \
-		    "qemu/build.sh. The archive lists:" \
-		    "$(source_versions | tr '\n' ' ')"
-	fi
 }
 
 prepare_headers() {
@@ -143,8 +124,7 @@ main() {
 	fi
 	need "${plugin_packages[@]}"
 	[[ -x $binary ]] || die "no $binary (Debian package $package)"
-	# shellcheck disable=SC2016 # dpkg expands it
-	source_version=$(dpkg-query -W -f '${source:Version}' "$package")
+	source_version=$(installed_source_version)
 	[[ -n $(running_package) ]] ||
 		die "$binary is not Debian's: build one with qemu/build.sh"
 	src=$cache_dir/src/${source_version#*:}

@@ -8,6 +8,8 @@ qemu_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root_dir=$(dirname -- "$qemu_dir")
 cache_dir=${VHOST_BLK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vhost-blk}/qemu
 
+package=qemu-system-x86
+
 # What the groups qemu and qemu-src of scripts/deps.sh have to contain.
 plugin_packages=(binutils dpkg-dev gcc libc6-dev libfdt-dev libglib2.0-dev
 	libpixman-1-dev make meson ninja-build pkg-config python3 python3-venv
@@ -122,6 +124,30 @@ fetch_source() {
 	quietly "$download/unpack.log" dpkg-source --no-check -x \
 		"$download/qemu_${version#*:}.dsc" "$dir"
 	touch "$dir/.unpacked"
+}
+
+# installed_source_version: of the source that the installed QEMU is made of.
+# shellcheck disable=SC2016 # dpkg expands it
+installed_source_version() {
+	dpkg-query -W -f '${source:Version}' "$package"
+}
+
+has_source() {
+	grep -qxF -- "$1" <<< "$(source_versions)"
+}
+
+# get_source VERSION DIR: that version and no other, its headers must fit.
+get_source() {
+	[[ ! -e $2/.unpacked ]] || return 0
+	if ! has_source "$1"; then
+		update_index
+	fi
+	if ! has_source "$1" || ! fetch_source "$1" "$2"; then
+		die "Debian's archive does not have the source of the installed" \
+		    "QEMU, $1 (any more): upgrade QEMU, or build one with" \
+		    "qemu/build.sh. The archive lists:" \
+		    "$(source_versions | tr '\n' ' ')"
+	fi
 }
 
 # use_meson VERSION: take meson from backports, unpacked into the cache, where

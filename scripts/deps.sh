@@ -37,6 +37,8 @@ group_packages() {
 	debug-kernel)
 		echo gcc libc6-dev make bc bison flex libelf-dev libssl-dev \
 		     xz-utils kmod cpio rsync dwarves ;;
+	profile)
+		echo gcc libc6-dev make binutils python3 qemu-system-x86 fio ;;
 	bench)
 		echo fio jq python3-minimal qemu-utils qemu-system-common ;;
 	*)
@@ -44,7 +46,8 @@ group_packages() {
 	esac
 }
 
-groups_all="build lab qemu qemu-src lint selftests debug-kernel bench"
+groups_all="build lab qemu qemu-src lint selftests debug-kernel profile
+	    bench"
 
 die() {
 	echo "deps: $*" >&2

@@ -40,7 +40,7 @@ struct bench_queue {
 	uint64_t issued, limit;
 	struct latency *latency;	/* NULL: not wanted */
 	uint64_t kicks, interrupts;
-	uint64_t cpu_ns, end_ns;
+	uint64_t cpu_ns, begin_ns, end_ns;
 	pthread_t thread;
 } __attribute__((aligned(128)));
 

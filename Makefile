@@ -63,7 +63,7 @@ help:
 	@echo '  bench-programs   build ring_bench and uring_bench, into'
 	@echo '                   scripts/bench/chardev/build'
 	@echo '  profile          instructions per request, by stage and function,'
-	@echo '                   2 minutes'
+	@echo '                   a minute'
 	@echo '  check-profile    have they changed? against the reference'
 	@echo '  lint             style and consistency of the sources'
 	@echo

@@ -111,7 +111,7 @@ def main():
         if "functions" in case:
             print_functions(name, case["functions"],
                             new["cases"][name]["functions"])
-    print(f"{bad} of them out of bounds" if bad else "as before")
+    print(f"{bad} missing or out of bounds" if bad else "as before")
     return 1 if bad else 0
 
 

@@ -22,7 +22,12 @@ kernel while they wait. The depth is that of each queue.
 
 Each case is run with N and with 2 N requests; the difference, divided by N, is
 what a request costs, without start and end. It includes what the kernel does
-besides: timer ticks, context switches between driver and worker.
+besides: timer ticks, context switches between driver and worker. A string
+instruction counts once for each repetition.
+
+Two runs agree to 0.1 % with one queue, 1 % with 16 queues, 3 % with fio: the
+machine does the same each time but for where the ticks fall, and which tag is
+the first.
 
   --out DIR       where to put the results (default: profile-results)
   --requests N    default: 20000
@@ -32,7 +37,7 @@ besides: timer ticks, context switches between driver and worker.
 
 DIR/profile.md has the tables, DIR/profile.json all functions. The file "stages"
 says which function belongs to which stage; functions that were inlined count
-for themselves in the module, not in the kernel. Takes about two minutes.
+for themselves in the module, not in the kernel. Takes about a minute.
 HELP
 }
 

@@ -4,7 +4,8 @@
  *
  * The driver keeps up to depth requests under way. It submits one after the other,
  * each taking submit_ns, and interrupts what it does for irq_ns to take back
- * what has been published. The device completes one request after the other, each
+ * what has been published. Once every stall_every_ns it stands still for
+ * stall_ns, as a vCPU does whose core is wanted for something else. The device completes one request after the other, each
  * taking disk_ns; the worker looks at everything once per STEP.
  */
 #include "ksft.h"
@@ -17,10 +18,10 @@
 struct sim {
 	struct vhost_blk_hold hold;
 	unsigned int depth;
-	u64 submit_ns, irq_ns, disk_ns;
+	u64 submit_ns, irq_ns, disk_ns, stall_ns, stall_every_ns;
 	/* the driver */
 	unsigned int under_way;
-	u64 busy_until;
+	u64 busy_until, stalled_at;
 	bool irq;
 	/* the device: when each request will be complete, oldest first */
 	u64 ready[MAX_DEPTH];
@@ -34,7 +35,10 @@ static void sim_driver(struct sim *s, u64 now)
 {
 	if (now < s->busy_until)
 		return;
-	if (s->irq) {
+	if (s->stall_ns && now - s->stalled_at >= s->stall_every_ns) {
+		s->stalled_at = now;
+		s->busy_until = now + s->stall_ns;
+	} else if (s->irq) {
 		s->irq = false;
 		s->under_way -= s->published;
 		s->done += s->published;
@@ -123,6 +127,38 @@ TEST(what_is_submitted_in_a_go_gets_one_interrupt)
 	EXPECT_LE(s.interrupts * 24, s.done);
 }
 
+/* A driver that is held up for a moment has not changed its habits. */
+TEST(a_driver_that_is_held_up_keeps_its_batches)
+{
+	struct sim s = {
+		.depth = 32, .submit_ns = 3000, .irq_ns = 10000,
+		.stall_ns = 300000, .stall_every_ns = 500000,
+	};
+
+	vhost_blk_hold_init(&s.hold, MAX_NS);
+	sim_run(&s, 1000000000ULL);
+	ksft_log("%llu requests for one interrupt", s.done / s.interrupts);
+	EXPECT_GE(s.done, 20 * s.interrupts);
+}
+
+/* A driver that keeps fewer requests under way than before is understood soon. */
+TEST(a_smaller_depth_is_learnt)
+{
+	struct sim s = {
+		.depth = 64, .submit_ns = 3000, .irq_ns = 10000,
+	};
+	u64 done, want;
+
+	vhost_blk_hold_init(&s.hold, MAX_NS);
+	sim_run(&s, 100000000ULL);
+	s.depth = 1;
+	sim_run(&s, 5000000ULL);
+	done = s.done;
+	sim_run(&s, 100000000ULL);
+	want = 100000000ULL / (3000 + 10000 + STEP);
+	EXPECT_GE((s.done - done) * 100, want * 90);
+}
+
 TEST(depth_two_gains_too)
 {
 	struct sim s = {
@@ -188,6 +224,7 @@ TEST(a_late_arrival_ends_the_wait_and_lowers_the_target)
 {
 	struct vhost_blk_hold h;
 	u64 now = 1000000;
+	int i;
 
 	vhost_blk_hold_init(&h, MAX_NS);
 	h.gap_ns = 2000;
@@ -197,13 +234,19 @@ TEST(a_late_arrival_ends_the_wait_and_lowers_the_target)
 	EXPECT_EQ(h.target, 20);
 
 	/* Then only three come: four gaps later nobody waits any more. */
-	now += 2000;
-	vhost_blk_hold_add(&h, 3, now);
-	EXPECT_FALSE(vhost_blk_hold_over(&h, now + 7000));
-	EXPECT_TRUE(vhost_blk_hold_over(&h, now + 9000));
-	h.arrived = 2;
-	vhost_blk_hold_release(&h);
+	for (i = 0; h.target > 3; i++) {
+		h.probing = false;
+		now += 2000;
+		vhost_blk_hold_add(&h, 3, now);
+		EXPECT_FALSE(vhost_blk_hold_over(&h, now + 7000));
+		EXPECT_TRUE(vhost_blk_hold_over(&h, now + 9000));
+		h.arrived = 2;
+		vhost_blk_hold_release(&h);
+		ASSERT_LT(i, 10);
+	}
 	EXPECT_EQ(h.target, 3);
+	EXPECT_GT(i, 1);
+	h.probing = false;
 	vhost_blk_hold_add(&h, 3, now);
 	EXPECT_TRUE(vhost_blk_hold_over(&h, now));
 }

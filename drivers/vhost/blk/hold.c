@@ -29,6 +29,12 @@
 /* An arrival is late when it takes this many times the usual gap. */
 #define VHOST_BLK_HOLD_PATIENCE 4
 
+/* The same when it is tried to raise the target. */
+#define VHOST_BLK_HOLD_PROBE 16
+
+/* When the driver was late a target keeps this many quarters, at least. */
+#define VHOST_BLK_HOLD_KEEP 3
+
 /* No completion waits longer than this many times the longest gap. */
 #define VHOST_BLK_HOLD_TOTAL 4
 
@@ -95,18 +101,30 @@ void vhost_blk_hold_add(struct vhost_blk_hold *hold, unsigned int nr, u64 now)
  */
 bool vhost_blk_hold_over(const struct vhost_blk_hold *hold, u64 now)
 {
-	u64 patience = hold->max_ns;
+	u64 patience;
 
 	if (!hold->max_ns || hold->held >= VHOST_BLK_HOLD_TARGET_MAX)
 		return true;
-	if (!hold->probing) {
-		if (hold->held >= hold->target)
-			return true;
-		patience = min_t(u64, patience,
-				 (u64)hold->gap_ns * VHOST_BLK_HOLD_PATIENCE);
-	}
+	if (!hold->probing && hold->held >= hold->target)
+		return true;
+	patience = hold->gap_ns;
+	patience *= hold->probing ? VHOST_BLK_HOLD_PROBE :
+				    VHOST_BLK_HOLD_PATIENCE;
+	patience = min_t(u64, patience, hold->max_ns);
 	return now > max(hold->last, hold->since) + patience ||
 	       now > hold->since + (u64)hold->max_ns * VHOST_BLK_HOLD_TOTAL;
+}
+
+/*
+ * Up at once, down in steps: a driver that was late once may only have been
+ * held up.
+ */
+static void vhost_blk_hold_set_target(struct vhost_blk_hold *hold,
+				      unsigned int worth)
+{
+	unsigned int least = hold->target * VHOST_BLK_HOLD_KEEP / 4;
+
+	hold->target = min(max(worth, least), VHOST_BLK_HOLD_TARGET_MAX);
 }
 
 /**
@@ -124,12 +142,14 @@ void vhost_blk_hold_release(struct vhost_blk_hold *hold)
 					     VHOST_BLK_HOLD_INTERVAL_MAX);
 		hold->countdown = hold->interval;
 		hold->probing = false;
-		hold->target = min(worth, VHOST_BLK_HOLD_TARGET_MAX);
-	} else {
-		if (hold->held < hold->target)
-			hold->target = worth;
-		if (!--hold->countdown)
-			hold->probing = true;
+		vhost_blk_hold_set_target(hold, worth);
+	} else if (hold->held < hold->target) {
+		vhost_blk_hold_set_target(hold, worth);
+		hold->interval = VHOST_BLK_HOLD_INTERVAL_MIN;
+		hold->countdown = hold->interval;
+		hold->probing = true;
+	} else if (!--hold->countdown) {
+		hold->probing = true;
 	}
 	hold->held = 0;
 	hold->arrived = 0;

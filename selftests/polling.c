@@ -284,13 +284,20 @@ TEST_F(ring, sleeps_when_idle)
 {
 	unsigned long long pid = shown_number(&self->s, 0, "worker");
 	unsigned long ticks;
+	unsigned int i;
 	struct halts h;
 
 	run(self->vq, 100, 100);
+	EXPECT_LT(0, shown_number(&self->s, 0, "cached_pages"));
 	EXPECT_LE(shown_number(&self->s, 0, "poll_ns"),
 		  shown_number(&self->s, 0, "poll_ns_max"));
 	usleep(scaled_ms(100) * 1000);
 	EXPECT_TRUE(shown_state_is(&self->s, 0, "wait"));
+	/* It is woken once, to let the guest's pages go. */
+	for (i = 0; i < 50 && shown_number(&self->s, 0, "cached_pages"); i++)
+		usleep(scaled_ms(100) * 1000);
+	EXPECT_EQ(0, shown_number(&self->s, 0, "cached_pages"));
+	usleep(scaled_ms(100) * 1000);
 	halts_now(&h, &self->s);
 	ticks = cpu_ticks(pid);
 	usleep(1000000);

@@ -780,6 +780,7 @@ static const struct {
 	{ "poll_ns_grow_start", 1000000000 },
 	{ "poll_ns_shrink", 1024 },
 	{ "hold_us", 2500 },
+	{ "poll_device", 1 },
 };
 
 static void expect_refused(const struct shown *s, const char *name,

@@ -19,9 +19,18 @@ FIXTURE(cmd) {
 	struct vhost_blk_cmd *cmd;
 };
 
+FIXTURE_VARIANT(cmd) {
+	bool cached;
+};
+
+FIXTURE_VARIANT_ADD(cmd, direct) { .cached = false };
+FIXTURE_VARIANT_ADD(cmd, cached) { .cached = true };
+
 FIXTURE_SETUP(cmd)
 {
 	self->mem = rig_mem_new();
+	if (variant->cached)
+		rig_mem_cache(self->mem);
 	self->rig = rig_new(self->mem, 1, true, false, false);
 	self->d = diff_new(self->rig);
 	self->chain = self->rig->chain;

@@ -350,9 +350,10 @@ TEST_F(cmd, header_that_cannot_be_read)
 	for (i = 0; i < 18; i++) {
 		unit_fault.at = hva(self, HDR - 1 + i);
 		unit_fault.len = 1;
+		atomic64_add(VHOST_BLK_INVAL_ONE, &self->mem->changes);
 		EXPECT_EQ(i == 0 || i == 17 ? 0 : -EINVAL,
-			  vhost_blk_cmd_parse(self->chain, self->mem->mem, true,
-					      self->cmd));
+			  vhost_blk_cmd_parse(self->chain, &self->mem->view,
+					      true, self->cmd));
 		EXPECT_EQ(hva(self, 0x8000 + 512), self->cmd->status_hva);
 	}
 }
@@ -381,7 +382,7 @@ TEST_F(cmd, reads_the_header_once_and_nothing_else)
 		seg(self, true, 0x8000, 513);
 		copied = 0;
 		unit_hook = count_copies;
-		EXPECT_EQ(0, vhost_blk_cmd_parse(self->chain, self->mem->mem,
+		EXPECT_EQ(0, vhost_blk_cmd_parse(self->chain, &self->mem->view,
 						 true, self->cmd));
 		unit_hook = NULL;
 		EXPECT_EQ(16, copied);
@@ -510,6 +511,7 @@ TEST_F(cmd, as_many_spans_as_allowed)
 {
 	struct vhost_memory_region *region;
 	unsigned int i, cross, nr = VHOST_BLK_MAX_REGIONS;
+	struct vhost_blk_view view = { .mem = NULL };
 	struct vhost_blk_mem *mem;
 	u8 *buf;
 	int want;
@@ -523,6 +525,7 @@ TEST_F(cmd, as_many_spans_as_allowed)
 	}
 	mem = vhost_blk_mem_create(region, nr);
 	ASSERT_FALSE(IS_ERR(mem));
+	view.mem = mem;
 
 	for (cross = 0; cross < 140; cross++) {
 		/* 1022 pieces of data, some of which cross a border. */
@@ -535,7 +538,7 @@ TEST_F(cmd, as_many_spans_as_allowed)
 			    1024);
 		seg(self, true, 0x8000, 1);
 		want = 1022 + cross <= VHOST_BLK_MAX_SPANS ? 0 : -EINVAL;
-		EXPECT_EQ(want, vhost_blk_cmd_parse(self->chain, mem, true,
+		EXPECT_EQ(want, vhost_blk_cmd_parse(self->chain, &view, true,
 						    self->cmd));
 		EXPECT_EQ(want, model_parse(region, nr, true, &self->d->chain,
 					    &self->d->req) == MODEL_GOOD ?

@@ -3,11 +3,11 @@
  * The kernel, as far as the files that the Makefile calls MODULE use it. The
  * Makefile includes this file ahead of every source; it has the guard of the
  * module's own core_internal.h, which thereby becomes empty. The headers that
- * mem.c and stats.h ask for by name are in include/linux/ and lead here too.
+ * module's files ask for by name are in include/linux/ and lead here too.
  *
- * Every READ_ONCE(), WRITE_ONCE(), barrier and copy from user memory passes
- * unit_hook, so that a test can see the order of accesses and play the driver
- * between any two of them.
+ * Every READ_ONCE(), WRITE_ONCE(), atomic64_read(), barrier and copy from user
+ * memory passes unit_hook, so that a test can see the order of accesses and play
+ * the driver between any two of them.
  */
 #ifndef VHOST_BLK_CORE_INTERNAL_H
 #define VHOST_BLK_CORE_INTERNAL_H
@@ -30,16 +30,21 @@ typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
+typedef __s64 s64;
 
 #define U16_MAX ((u16)~0)
 #define U32_MAX ((u32)~0U)
 #define U64_MAX ((u64)~0ULL)
+#define S64_MAX ((s64)(U64_MAX >> 1))
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE (1UL << PAGE_SHIFT)
+#define PAGE_MASK (~(PAGE_SIZE - 1))
 #define TASK_SIZE ((1UL << 47) - PAGE_SIZE)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
 #define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
 
 #define min(a, b)                                  \
@@ -73,14 +78,27 @@ typedef __u64 u64;
 		unit_a > unit_b ? unit_a : unit_b; \
 	})
 
+#define clamp(val, lo, hi) min(max(val, lo), hi)
+
+/* A warning ends the test. */
+#define WARN_ON_ONCE(x)            \
+	({                         \
+		bool unit_x = (x); \
+		if (unit_x)        \
+			abort();   \
+		unit_x;            \
+	})
+
 /* Accesses to memory that is shared with the driver */
 
 enum unit_op {
 	UNIT_LOAD,    /* called after the load */
+	UNIT_ATOMIC,  /* called after atomic64_read() */
 	UNIT_STORE,   /* called before the store */
 	UNIT_RELEASE, /* a store-release: called before it */
 	UNIT_COPY,    /* a piece of user memory has been copied */
-	UNIT_RMB,     /* called after the barrier */
+	UNIT_BARRIER, /* called after the barrier, as for the next two */
+	UNIT_RMB,
 	UNIT_MB,
 };
 
@@ -111,6 +129,12 @@ extern unit_hook_fn *unit_hook;
 	do {                                                    \
 		unit_note(UNIT_RELEASE, (p), sizeof(*(p)));     \
 		__atomic_store_n((p), (val), __ATOMIC_RELEASE); \
+	} while (0)
+
+#define barrier()                                  \
+	do {                                       \
+		__asm__ volatile("" ::: "memory"); \
+		unit_note(UNIT_BARRIER, NULL, 0);  \
 	} while (0)
 
 #define smp_rmb()                                        \
@@ -171,7 +195,7 @@ extern struct unit_fault {
 
 unsigned long copy_from_user(void *dst, const void *src, unsigned long n);
 
-/* The rest of what mem.c needs */
+/* The rest of what mem.c and tlb.c need */
 
 #define GFP_KERNEL_ACCOUNT 0
 #define MAX_ERRNO 4095
@@ -184,6 +208,7 @@ unsigned long copy_from_user(void *dst, const void *src, unsigned long n);
 extern bool unit_no_memory; /* the next allocation fails */
 
 void *kvzalloc(size_t size, int gfp);
+void *kvcalloc(size_t n, size_t size, int gfp);
 void kvfree(void *p);
 void sort(void *base, size_t n, size_t size,
 	  int (*cmp)(const void *, const void *), void *swap);

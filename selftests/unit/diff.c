@@ -137,14 +137,15 @@ void diff_check_rw(struct diff *d, const struct vhost_blk_limits *limits,
 enum diff_outcome diff_parse(struct diff *d,
 			     const struct vhost_blk_limits *limits)
 {
-	const struct rig_mem *mem = d->rig->mem;
+	struct rig_mem *mem = d->rig->mem;
 	enum diff_outcome outcome;
 	enum model_verdict want;
 	int got;
 
 	want = model_parse(mem->region, RIG_REGIONS, d->rig->le, &d->chain,
 			   &d->req);
-	got = vhost_blk_cmd_parse(d->rig->chain, mem->mem, d->rig->le, &d->cmd);
+	got = vhost_blk_cmd_parse(d->rig->chain, &mem->view, d->rig->le,
+				  &d->cmd);
 	same(d, "parse", got,
 	     want == MODEL_GOOD	   ? 0 :
 	     want == MODEL_INVALID ? -EINVAL :
@@ -159,6 +160,15 @@ enum diff_outcome diff_parse(struct diff *d,
 		return DIFF_OTHER;
 	diff_check_rw(d, limits, &outcome);
 	return outcome;
+}
+
+void diff_fetch(struct diff *d)
+{
+	int want = model_fetch(&d->model);
+
+	same(d, "fetch", (u64)vhost_blk_ring_fetch(&d->rig->ring),
+	     (u64)(want < 0 ? -EPROTO : want));
+	same(d, "last_avail", d->rig->ring.last_avail, d->model.next_avail);
 }
 
 static enum diff_outcome diff_pop_one(struct diff *d,

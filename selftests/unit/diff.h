@@ -36,6 +36,7 @@ const char *diff_outcome_name(enum diff_outcome outcome);
 struct diff *diff_new(struct rig *rig);
 /* Returns what vhost_blk_ring_start() does. */
 int diff_start(struct diff *d, u16 base);
+void diff_fetch(struct diff *d);
 enum diff_outcome diff_pop(struct diff *d,
 			   const struct vhost_blk_limits *limits);
 void diff_push(struct diff *d, u16 id, u32 len);

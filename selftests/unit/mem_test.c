@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The module's mem.c: the memory table. */
-#include "ksft.h"
-#include "rig.h"
-
-#define R(gpa, size, hva)         \
-	{                         \
-		gpa, size, hva, 0 \
-	}
+#include "mem_fixture.h"
 
 static int create(const struct vhost_memory_region *region, unsigned int nr)
 {
@@ -103,76 +97,43 @@ TEST(no_memory)
 TEST(empty_table)
 {
 	struct vhost_blk_mem *mem = vhost_blk_mem_create(NULL, 0);
-	u64 hva = 5;
-	u8 byte;
 
 	ASSERT_FALSE(IS_ERR(mem));
-	EXPECT_EQ(0, vhost_blk_mem_translate(mem, 0, 1, &hva));
-	EXPECT_EQ(0, vhost_blk_mem_translate(mem, U64_MAX, U64_MAX, &hva));
-	EXPECT_EQ(5, hva);
+	EXPECT_TRUE(vhost_blk_mem_find(mem, 0) == NULL);
+	EXPECT_TRUE(vhost_blk_mem_find(mem, U64_MAX) == NULL);
 	EXPECT_FALSE(vhost_blk_mem_has_hva(mem, 0, 1));
-	EXPECT_EQ(-EFAULT, vhost_blk_mem_read(mem, 0, &byte, 1));
-	EXPECT_EQ(0, vhost_blk_mem_read(mem, 0, &byte, 0));
+	EXPECT_FALSE(vhost_blk_mem_overlaps_hva(mem, 0, U64_MAX));
 	vhost_blk_mem_free(mem);
 	vhost_blk_mem_free(NULL);
 }
 
-/* Tables of every size, in random order, with and without gaps. */
-TEST(translates_as_a_linear_search_does)
+TEST(finds_as_a_linear_search_does)
 {
 	static struct vhost_memory_region region[VHOST_BLK_MAX_REGIONS];
 	static const unsigned int sizes[] = { 1, 2, 3, 7, 64, 511, 512 };
 	struct rng rng = { .state = 3 };
-	unsigned int k, i, round;
+	unsigned int k, round;
 
 	for (k = 0; k < ARRAY_SIZE(sizes); k++) {
 		unsigned int nr = sizes[k];
 		struct vhost_blk_mem *mem;
-		u64 gpa = 0;
 
-		for (i = 0; i < nr; i++) {
-			u64 size = 1 + rng_below(&rng, 0x3000);
-
-			if (rng_once(&rng, 3))
-				gpa += rng_below(&rng, 0x2000);
-			if (i == nr - 1) {
-				gpa = U64_MAX;
-				size = 1;
-			}
-			region[i] = (struct vhost_memory_region)R(
-				gpa, size, rng_below(&rng, 1ULL << 40));
-			gpa += size;
-		}
-		for (i = 0; i < nr; i++) {
-			unsigned int other = rng_below(&rng, nr);
-			struct vhost_memory_region tmp = region[i];
-
-			region[i] = region[other];
-			region[other] = tmp;
-		}
+		random_regions(&rng, region, nr);
 		mem = vhost_blk_mem_create(region, nr);
 		ASSERT_FALSE(IS_ERR(mem));
 		for (round = 0; round < 100000; round++) {
-			const struct vhost_memory_region *r =
-				&region[rng_below(&rng, nr)];
-			u64 at = r->guest_phys_addr - 2 + rng_below(&rng, 5) +
-				 (rng_once(&rng, 2) ? r->memory_size : 0);
-			u64 len = rng_next(&rng) >> rng_below(&rng, 64);
-			u64 want = 0, want_hva = 7, hva = 7;
+			u64 at = random_edge(&rng, region, nr);
+			const struct vhost_memory_region *want =
+				linear_search(region, nr, at);
+			const struct vhost_blk_region *got =
+				vhost_blk_mem_find(mem, at);
 
-			for (i = 0; i < nr; i++) {
-				u64 off = at - region[i].guest_phys_addr;
-
-				if (off >= region[i].memory_size)
-					continue;
-				want = region[i].memory_size - off;
-				want = len < want ? len : want;
-				want_hva = region[i].userspace_addr + off;
-			}
-			ASSERT_EQ(want,
-				  vhost_blk_mem_translate(mem, at, len, &hva));
-			if (want)
-				ASSERT_EQ(want_hva, hva);
+			ASSERT_EQ(!want, !got);
+			if (!got)
+				continue;
+			ASSERT_EQ(want->guest_phys_addr, got->gpa);
+			ASSERT_EQ(want->memory_size, got->len);
+			ASSERT_EQ(want->userspace_addr, got->hva);
 		}
 		vhost_blk_mem_free(mem);
 	}
@@ -209,69 +170,82 @@ TEST(has_hva_within_one_region)
 	vhost_blk_mem_free(mem);
 }
 
-TEST(reads_across_neighbours)
+TEST(overlaps_hva_of_any_region)
 {
-	static const struct {
-		u64 gpa;
-		size_t len;
-		int ret;
-	} cases[] = {
-		{ 0, 0x10000, 0 },
-		{ 0, RIG_HOLE, 0 },
-		{ 0, RIG_HOLE + 1, -EFAULT },
-		{ 0xffff, 2, 0 },
-		{ 0x13fff, 2, 0 },
-		{ 0xfff0, 0x4020, 0 },
-		{ RIG_HOLE - 1, 1, 0 },
-		{ RIG_HOLE - 1, 2, -EFAULT },
-		{ RIG_HOLE, 1, -EFAULT },
-		{ RIG_HOLE + RIG_HOLE_LEN, 0x7000, 0 },
-		{ RIG_HOLE + RIG_HOLE_LEN, 0x7001, -EFAULT },
-		{ U64_MAX, 1, 0 },
-		{ U64_MAX, 2, -EFAULT }, /* and not the byte at 0 */
-		{ U64_MAX - 0xffff, 0x10000, 0 },
-		{ U64_MAX - 0xffff, 0x10001, -EFAULT },
-		{ 1ULL << 63, 1, -EFAULT },
-		{ 1ULL << 63, 0, 0 },
+	static const struct vhost_memory_region region[] = {
+		R(0x100000, 0x1000, 0x7000),
+		R(0, 0x1000, 0x8000),
+		R(0x200000, 1, 0x10000),
+		R(0x300000, 1, TASK_SIZE - 1),
 	};
-	struct rig_mem *mem = rig_mem_new();
-	struct rng rng = { .state = 4 };
+	static const struct {
+		u64 start, end;
+		bool overlaps;
+	} cases[] = {
+		{ 0, 1, false },
+		{ 0, 0x7000, false },
+		{ 0, 0x7001, true },
+		{ 0x6fff, 0x7000, false },
+		{ 0x7000, 0x7001, true },
+		{ 0x7fff, 0x8000, true },
+		{ 0x7fff, 0x8001, true },
+		{ 0x7800, 0x7801, true },
+		{ 0x6000, 0xa000, true },
+		{ 0x8fff, 0x9000, true },
+		{ 0x8fff, 0x10000, true },
+		{ 0x9000, 0x10000, false },
+		{ 0x9000, 0x10001, true },
+		{ 0xffff, 0x10002, true },
+		{ 0x10001, 0x10002, false },
+		{ 0x10001, TASK_SIZE - 1, false },
+		{ 0x10001, TASK_SIZE, true },
+		{ TASK_SIZE - 1, TASK_SIZE, true },
+		{ TASK_SIZE, U64_MAX, false },
+		{ TASK_SIZE - 1, U64_MAX, true },
+		{ 0, U64_MAX, true },
+		/* as a guest's addresses they would be */
+		{ 0x100000, 0x101000, false },
+	};
+	struct vhost_blk_mem *mem = vhost_blk_mem_create(region, 4);
 	unsigned int i;
-	u64 at, n;
 
-	for (at = 0; at < 0x20000; at++) {
-		u8 byte = rng_next(&rng);
-
-		rig_write(mem, at, &byte, 1);
-		rig_write(mem, -at - 1, &byte, 1);
-	}
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		/* To the byte: nothing behind the buffer is touched. */
-		u8 *dst = malloc(cases[i].len);
-
-		EXPECT_EQ(cases[i].ret,
-			  vhost_blk_mem_read(mem->mem, cases[i].gpa, dst,
-					     cases[i].len));
-		for (n = 0; !cases[i].ret && n < cases[i].len; n++)
-			ASSERT_EQ(*rig_at(mem, cases[i].gpa + n), dst[n]);
-		free(dst);
-	}
-	rig_mem_delete(mem);
+	ASSERT_FALSE(IS_ERR(mem));
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		EXPECT_EQ(cases[i].overlaps,
+			  vhost_blk_mem_overlaps_hva(mem, cases[i].start,
+						     cases[i].end));
+	vhost_blk_mem_free(mem);
 }
 
-TEST(fails_where_memory_cannot_be_read)
+/* Small addresses, each of which a model can look at. */
+TEST(overlaps_hva_byte_by_byte)
 {
-	struct rig_mem *mem = rig_mem_new();
-	u8 buf[64];
-	unsigned int i;
+	struct rng rng = { .state = 5 };
+	unsigned int round, i, at;
 
-	for (i = 0; i < 66; i++) {
-		unit_fault.at = (uintptr_t)rig_at(mem, 0x1000 - 1 + i);
-		unit_fault.len = 1;
-		EXPECT_EQ(i == 0 || i == 65 ? 0 : -EFAULT,
-			  vhost_blk_mem_read(mem->mem, 0x1000, buf, 64));
+	for (round = 0; round < 20000; round++) {
+		unsigned int nr = rng_below(&rng, 4), start, end;
+		struct vhost_memory_region region[3];
+		bool guest[64] = { false }, want = false;
+		struct vhost_blk_mem *mem;
+
+		for (i = 0; i < nr; i++) {
+			u64 hva = rng_below(&rng, 48);
+			u64 len = 1 + rng_below(&rng, 16);
+
+			region[i] = (struct vhost_memory_region)R(i * 0x1000,
+								  len, hva);
+			memset(&guest[hva], true, len);
+		}
+		mem = vhost_blk_mem_create(region, nr);
+		ASSERT_FALSE(IS_ERR(mem));
+		start = rng_below(&rng, 64);
+		end = start + 1 + rng_below(&rng, 64 - start);
+		for (at = start; at < end; at++)
+			want |= guest[at];
+		ASSERT_EQ(want, vhost_blk_mem_overlaps_hva(mem, start, end));
+		vhost_blk_mem_free(mem);
 	}
-	rig_mem_delete(mem);
 }
 
 TEST_HARNESS_MAIN

@@ -110,20 +110,30 @@ static bool collect(const struct model_ring *m, struct model_chain *chain)
 	}
 }
 
+int model_fetch(struct model_ring *m)
+{
+	const u8 *avail = (const u8 *)m->rig->avail;
+	unsigned int idx = m->seen_avail, n;
+
+	/* Choice: no look for more before these have been taken. */
+	if (m->next_avail == m->seen_avail)
+		idx = number(avail + 2, 2, m->rig->le);
+	n = (0x10000 + idx - m->next_avail) % 0x10000;
+	/* 2.7.13.3: at most as many as there are entries. */
+	if (n > m->rig->num)
+		return -1;
+	m->seen_avail = idx;
+	return n;
+}
+
 enum model_verdict model_pop(struct model_ring *m, struct model_chain *chain)
 {
 	const u8 *avail = (const u8 *)m->rig->avail;
-	unsigned int num = m->rig->num, idx, head;
+	unsigned int num = m->rig->num, head;
+	int n = model_fetch(m);
 
-	if (m->next_avail == m->seen_avail) {
-		idx = number(avail + 2, 2, m->rig->le);
-		if (idx == m->next_avail)
-			return MODEL_EMPTY;
-		/* 2.7.13.3: at most as many as there are entries. */
-		if ((0x10000 + idx - m->next_avail) % 0x10000 > num)
-			return MODEL_DAMAGED;
-		m->seen_avail = idx;
-	}
+	if (n <= 0)
+		return n ? MODEL_DAMAGED : MODEL_EMPTY;
 	head = number(avail + 4 + 2 * (m->next_avail % num), 2, m->rig->le);
 	if (head >= num)
 		return MODEL_DAMAGED;

@@ -54,6 +54,8 @@ struct model_request {
 	struct model_run run[VHOST_BLK_MAX_SPANS];
 };
 
+/* How many are available, -1 when the index is no good. */
+int model_fetch(struct model_ring *m);
 /* EMPTY, DAMAGED, MALFORMED with chain->id, or GOOD. */
 enum model_verdict model_pop(struct model_ring *m, struct model_chain *chain);
 /* MALFORMED, INVALID with request->status, or GOOD. */

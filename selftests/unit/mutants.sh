@@ -20,10 +20,13 @@ names=()
 files=()
 edits=()
 
-# mutant FILE DESCRIPTION SED-SCRIPT
+# mutant FILE DESCRIPTION SED-SCRIPT; "tlb" is tlb.c, the header's name is "tlb.h".
 mutant() {
-	names+=("$1: $2")
-	files+=("$1.c")
+	local file=$1
+
+	[[ $file == *.h ]] || file+=.c
+	names+=("${file%.*}: $2")
+	files+=("$file")
 	edits+=("$3")
 }
 
@@ -54,6 +57,10 @@ define_ring() {
 		's/if (id >= ring->num)/if (id > ring->num)/'
 	mutant ring "entry of a bad head is taken" \
 		's/^\(\s*\)if (id >= ring->num)/\1ring->last_avail += id >= ring->num;\n&/'
+	mutant ring "fetch forgets that indexes wrap" \
+		's/return (u16)(ring->avail_idx - ring->last_avail);/return ring->avail_idx - ring->last_avail;/'
+	mutant ring "fetch looks for more too early" \
+		'/^int vhost_blk_ring_fetch/,/^}/s/if (ring->avail_idx == ring->last_avail) {/if (true) {/'
 	mutant ring "slot is not cut to the ring's size" \
 		's/ring->last_avail & (ring->num - 1)/ring->last_avail \& ring->num/'
 	mutant ring "entry is not consumed" \
@@ -79,7 +86,7 @@ define_ring() {
 	mutant ring "largest table is refused" \
 		's/len > sizeof(chain->table))/len >= sizeof(chain->table))/'
 	mutant ring "unreadable table is used" \
-		's/if (vhost_blk_mem_read(ring->mem, gpa, chain->table, len))/if (vhost_blk_mem_read(ring->mem, gpa, chain->table, len) \&\& false)/'
+		's/if (vhost_blk_view_read(ring->view, gpa, chain->table, len))/if (vhost_blk_view_read(ring->view, gpa, chain->table, len) \&\& false)/'
 	mutant ring "table has the ring's size" \
 		'/^\s*num = ret;$/d'
 	mutant ring "descriptors before the table count" \
@@ -184,9 +191,9 @@ define_cmd() {
 	mutant cmd "status may wrap" \
 		's/if (last->gpa > U64_MAX - (last->len - 1))/if (false)/'
 	mutant cmd "status is the first byte" \
-		's/mem, last->gpa + (last->len - 1), 1,/mem, last->gpa, 1,/'
+		's/view, last->gpa + (last->len - 1), 1,/view, last->gpa, 1,/'
 	mutant cmd "status is not looked up" \
-		's/^\tif (!vhost_blk_mem_translate(mem, last/\tif (false \&\& !vhost_blk_mem_translate(mem, last/'
+		's/^\tif (!vhost_blk_view_translate(view, last/\tif (false \&\& !vhost_blk_view_translate(view, last/'
 	mutant cmd "status in the first writable piece" \
 		's/chain->nr_out + chain->nr_in - 1/chain->nr_out/'
 	mutant cmd "no writable piece needed" \
@@ -194,7 +201,15 @@ define_cmd() {
 	mutant cmd "header of 17 bytes" \
 		's/chain->out_len < sizeof(hdr)/chain->out_len <= sizeof(hdr)/'
 	mutant cmd "unreadable header is used" \
-		's/if (!n || vhost_blk_mem_read(mem, gpa, dst, n))/if (!n || (vhost_blk_mem_read(mem, gpa, dst, n) \&\& false))/'
+		's/if (!n || vhost_blk_view_read(view, gpa, dst, n))/if (!n || (vhost_blk_view_read(view, gpa, dst, n) \&\& false))/'
+	mutant cmd "header alone in any descriptor" \
+		's/out->nr && out->seg->len == sizeof(\*hdr)/out->nr/'
+	mutant cmd "header alone with what follows it" \
+		's/out->seg->len == sizeof(\*hdr)/out->seg->len >= sizeof(*hdr)/'
+	mutant cmd "header alone is data, too" \
+		's/out->seg++->gpa/out->seg->gpa/'
+	mutant cmd "unreadable header alone is used" \
+		's/return vhost_blk_view_read(view, out->seg++->gpa, hdr,/return 0 \& vhost_blk_view_read(view, out->seg++->gpa, hdr,/'
 	mutant cmd "header is little endian" \
 		's/__virtio64_to_cpu(little_endian, hdr.sector)/__virtio64_to_cpu(true, hdr.sector)/'
 	mutant cmd "status is data" \
@@ -244,20 +259,12 @@ define_cmd() {
 }
 
 define_mem() {
-	mutant mem "piece longer than its region" \
-		's/return min(len, r->len - (gpa - r->gpa))/return len/'
 	mutant mem "one byte behind a region" \
 		's/gpa - r->gpa >= r->len/gpa - r->gpa > r->len/'
 	mutant mem "first byte of a region is not in it" \
-		's/if (gpa < r->gpa) {/if (gpa <= r->gpa) {/'
+		's/if (gpa < r->gpa)/if (gpa <= r->gpa)/'
 	mutant mem "search misses the last region" \
 		's/hi = mem->nr;/hi = mem->nr - 1;/'
-	mutant mem "address of the region's start" \
-		's/\*hva = r->hva + (gpa - r->gpa)/*hva = r->hva/'
-	mutant mem "copy wraps around the address space" \
-		's/if (len && check_add_overflow(gpa, n, &gpa))/if (len \&\& check_add_overflow(gpa, n, \&gpa) \&\& false)/'
-	mutant mem "copy ignores a fault" \
-		's/copy_from_user(dst, u64_to_user_ptr(hva), n)/(copy_from_user(dst, u64_to_user_ptr(hva), n) \&\& false)/'
 	mutant mem "overlapping regions" \
 		's/mem->region\[i\].gpa - prev->gpa < prev->len/false/'
 	mutant mem "regions may overlap by one byte" \
@@ -278,6 +285,176 @@ define_mem() {
 		's/len <= r->len - (hva - r->hva)/len <= r->len/'
 	mutant mem "ring may not end with its region" \
 		's/len <= r->len - (hva - r->hva)/len < r->len - (hva - r->hva)/'
+	mutant mem "range before a region is in it" \
+		's/end > r->hva)/end >= r->hva)/'
+	mutant mem "range behind a region is in it" \
+		's/start < r->hva + r->len &&/start <= r->hva + r->len \&\&/'
+	mutant mem "range has to start before a region" \
+		's/start < r->hva + r->len &&/start < r->hva \&\&/'
+	mutant mem "range is the guest's" \
+		's/start < r->hva + r->len && end > r->hva/start < r->gpa + r->len \&\& end > r->gpa/'
+	mutant mem "range in the first region only" \
+		'/^bool vhost_blk_mem_overlaps_hva/,/^}/s/i < mem->nr/i < mem->nr \&\& i < 1/'
+}
+
+define_view() {
+	mutant view.h "any hint is good" \
+		's/r && gpa - r->gpa < r->len/r/'
+	mutant view.h "hint for a byte behind its region" \
+		's/gpa - r->gpa < r->len/gpa - r->gpa <= r->len/'
+	mutant view.h "hint for what is before its region" \
+		's/gpa - r->gpa < r->len/gpa < r->gpa + r->len/'
+	mutant view.h "hint leads out of its region" \
+		's/return min(len, r->len - (gpa - r->gpa))/return len/'
+	mutant view.h "hint leads to its region's start" \
+		's/\*hva = r->hva + (gpa - r->gpa)/*hva = r->hva/'
+	mutant view "piece longer than its region" \
+		's/return min(len, r->len - (gpa - r->gpa))/return len/'
+	mutant view "address of the region's start" \
+		's/\*hva = r->hva + (gpa - r->gpa)/*hva = r->hva/'
+	mutant view "nothing is remembered" \
+		'/view->last = r;/d'
+	mutant view "misses are remembered" \
+		's/^\tif (!r)$/\tview->last = r;\n&/'
+	mutant view "copy wraps around the address space" \
+		's/if (len && check_add_overflow(gpa, n, &gpa))/if (len \&\& check_add_overflow(gpa, n, \&gpa) \&\& false)/'
+	mutant view "copy stays where it is" \
+		's/check_add_overflow(gpa, n, &gpa)/check_add_overflow(gpa, (u64)0, \&gpa)/'
+	mutant view "copies over what it has" \
+		'/dst += n;/d'
+	mutant view "copy ignores a fault" \
+		's/copy_from_user(dst, u64_to_user_ptr(hva), n)/(copy_from_user(dst, u64_to_user_ptr(hva), n) \&\& false)/'
+	mutant view "copies twice" \
+		's/if (!vhost_blk_view_read_cached(view, hva, dst, n) &&/if ((vhost_blk_view_read_cached(view, hva, dst, n) || true) \&\&/'
+	mutant view "two pages from one" \
+		's/ || offset_in_page(hva) + len > PAGE_SIZE//'
+	mutant view "page without its last byte" \
+		's/offset_in_page(hva) + len > PAGE_SIZE/offset_in_page(hva) + len >= PAGE_SIZE/'
+	mutant view "page from its start" \
+		's/entry->addr + offset_in_page(hva)/entry->addr/'
+	mutant view "reads want to write" \
+		's/vhost_blk_tlb_find(view->tlb, hva, false)/vhost_blk_tlb_find(view->tlb, hva, true)/'
+	mutant view "cache is a must" \
+		's/!view->tlb || //'
+	mutant view "cache always has room" \
+		's/if (!entry)/if (false)/'
+	mutant view "no barrier behind the copy" \
+		'/barrier();/d'
+}
+
+define_tlb() {
+	mutant tlb "smaller than the least" \
+		's/clamp(nr, VHOST_BLK_TLB_MIN, VHOST_BLK_TLB_MAX)/min(nr, VHOST_BLK_TLB_MAX)/'
+	mutant tlb "larger than the most" \
+		's/clamp(nr, VHOST_BLK_TLB_MIN, VHOST_BLK_TLB_MAX)/max(nr, VHOST_BLK_TLB_MIN)/'
+	mutant tlb "size is rounded down" \
+		's/order_base_2(nr)/ilog2(nr)/'
+	mutant tlb "created without memory" \
+		's/if (!tlb->entry)/if (false)/'
+	mutant tlb "stale from the start" \
+		's/tlb->seen = atomic_read(invalidations)/tlb->seen = 0/'
+	mutant tlb "destroyed with its pages" \
+		'/^void vhost_blk_tlb_destroy/,/^}/{/vhost_blk_tlb_flush(tlb);/d}'
+	mutant tlb "there after its end" \
+		'/tlb->entry = NULL;/d'
+	mutant tlb "all pages are dirty" \
+		's/&page, 1, entry->dirty/\&page, 1, true/'
+	mutant tlb "no page is dirty" \
+		's/&page, 1, entry->dirty/\&page, 1, false/'
+	mutant tlb "pages for writing are dirty" \
+		's/&page, 1, entry->dirty/\&page, 1, entry->write/'
+	mutant tlb "pages stay pinned" \
+		'/unpin_user_pages_dirty_lock(/d'
+	mutant tlb "dropped page is found" \
+		'/memset(entry, 0, sizeof(\*entry));/d'
+	mutant tlb "dropped page leaves its state" \
+		's/memset(entry, 0, sizeof(\*entry));/entry->key = 0;/'
+	mutant tlb "dropped page counts" \
+		'/WRITE_ONCE(tlb->nr, tlb->nr - 1);/d'
+	mutant tlb "pinned page does not count" \
+		'/WRITE_ONCE(tlb->nr, tlb->nr + 1);/d'
+	mutant tlb "change is never over" \
+		'/^void vhost_blk_tlb_flush/,/^}/{/tlb->seen = /d}'
+	mutant tlb "flush drops what is in use" \
+		'/^void vhost_blk_tlb_flush/,/^}/s/if (entry->users)/if (false)/'
+	mutant tlb "flush leaves what is in use as it is" \
+		's/entry->stale = true;/;/'
+	mutant tlb "flush drops nothing" \
+		's/else if (entry->key)/else if (false)/'
+	mutant tlb "flush drops empty entries" \
+		's/else if (entry->key)/else/'
+	mutant tlb "flush forgets the last entry" \
+		's/i < BIT(tlb->bits); i++/i < BIT(tlb->bits) - 1; i++/'
+	mutant tlb "flush ends with the number of pages" \
+		's/tlb->nr && i < BIT(tlb->bits)/i < tlb->nr/'
+	mutant tlb "no read barrier after the count" \
+		'/smp_rmb();/d'
+	mutant tlb "pin forgets what was there" \
+		'/^static bool vhost_blk_tlb_pin/,/^}/s/if (entry->key)/if (false)/'
+	mutant tlb "pins for reading only" \
+		's/write ? FOLL_WRITE : 0/0/'
+	mutant tlb "pins for writing only" \
+		's/write ? FOLL_WRITE : 0/FOLL_WRITE/'
+	mutant tlb "pin that failed is used" \
+		's/&page) != 1)/\&page) == 1 \&\& false)/'
+	mutant tlb "pins at an address inside the page" \
+		's/hva & PAGE_MASK/hva/'
+	mutant tlb "does not know what may be written" \
+		'/entry->write = write;/d'
+	mutant tlb "everything may be written" \
+		's/entry->write = write;/entry->write = true;/'
+	mutant tlb "miss does not see a change" \
+		'/^struct vhost_blk_tlb_entry \*vhost_blk_tlb_miss/,/^}/s/if (vhost_blk_tlb_is_stale(tlb))/if (false)/'
+	mutant tlb "miss drops everything" \
+		'/^struct vhost_blk_tlb_entry \*vhost_blk_tlb_miss/,/^}/s/if (vhost_blk_tlb_is_stale(tlb))/if (true)/'
+	mutant tlb "one place" \
+		's/i < 2; i++/i < 1; i++/'
+	mutant tlb "second place is the next one" \
+		's/first ^ i/(first + i) \& (BIT(tlb->bits) - 1)/'
+	mutant tlb "miss finds a stale page" \
+		's/entry->key == key && !entry->stale &&/entry->key == key \&\&/'
+	mutant tlb "miss finds any pin" \
+		's/^\(\s*\)(entry->write || !write))$/\1true)/'
+	mutant tlb "page in use is pushed out" \
+		'/^struct vhost_blk_tlb_entry \*vhost_blk_tlb_miss/,/^}/s/if (entry->users)/if (false)/'
+	mutant tlb "the first place, be there an empty one" \
+		's/(place->key && place->key != key && !entry->key)/false/'
+	mutant tlb "the second place, be the first one empty" \
+		's/if (!place || entry->key == key ||/if (true ||/'
+	mutant tlb "another place for a page that was read" \
+		's/place->key && place->key != key && !entry->key/place->key \&\& !entry->key/'
+	mutant tlb "page that was read in the second place stays" \
+		's/if (!place || entry->key == key ||/if (!place ||/'
+	mutant tlb "there is always a place" \
+		's/if (!place || !vhost_blk_tlb_pin(/if (!vhost_blk_tlb_pin(/'
+	mutant tlb.h "find does not see a change" \
+		's/!entry->stale && !vhost_blk_tlb_is_stale(tlb)/!entry->stale/'
+	mutant tlb.h "find finds a stale page" \
+		's/!entry->stale && !vhost_blk_tlb_is_stale(tlb)/!vhost_blk_tlb_is_stale(tlb)/'
+	mutant tlb.h "find finds any pin" \
+		's/entry->key == key && (entry->write || !write) &&/entry->key == key \&\&/'
+	mutant tlb.h "find finds another page" \
+		's/entry->key == key && (entry->write/entry->key \&\& (entry->write/'
+	mutant tlb.h "changes are counted up to the largest number" \
+		's/atomic_read(tlb->invalidations) != tlb->seen/(unsigned int)atomic_read(tlb->invalidations) > tlb->seen/'
+	mutant tlb.h "first page has the key of none" \
+		's/(hva >> PAGE_SHIFT) + 1/hva >> PAGE_SHIFT/'
+	mutant tlb.h "keys of 32 bits" \
+		's/return (hva >> PAGE_SHIFT) + 1/return (u32)(hva >> PAGE_SHIFT) + 1/'
+	mutant tlb.h "place outside the cache" \
+		's/ & (BIT(tlb->bits) - 1)//'
+	mutant tlb.h "pages far from each other share a place" \
+		's/(key ^ key >> tlb->bits)/key/'
+	mutant tlb.h "neighbours share a place" \
+		's/(key ^ key >> tlb->bits)/(key >> tlb->bits)/'
+	mutant tlb.h "last use decides what is dirty" \
+		's/entry->dirty |= dirty/entry->dirty = dirty/'
+	mutant tlb.h "put drops what is good" \
+		's/if (!--entry->users && unlikely(entry->stale))/if (!--entry->users)/'
+	mutant tlb.h "put drops nothing" \
+		's/if (!--entry->users && unlikely(entry->stale))/if (!--entry->users \&\& false)/'
+	mutant tlb.h "put drops what others use" \
+		's/if (!--entry->users && unlikely(entry->stale))/if (--entry->users, entry->stale)/'
 }
 
 define_poll() {
@@ -359,6 +536,8 @@ define_stats() {
 define_ring
 define_cmd
 define_mem
+define_view
+define_tlb
 define_poll
 define_stats
 
@@ -395,14 +574,17 @@ build() {
 		>"$tmp/log" 2>&1
 }
 
-# Runs the tests, those of the file first. Prints what failed; 1 if nothing did.
-tests_fail() {
-	local prog first=$1_test failed status
+# own_tests NAME: the test programs of a file of the module.
+own_tests() {
+	find . -name "$1_test.c" -o -name "$1_*_test.c" ! -name ring_fuzz_test.c |
+		sort -r | sed 's/^\.\///; s/\.c$//'
+}
 
-	for prog in "$first" "${1}_notify_test" "${1}_chain_test" \
-		"${1}_check_test" random_test ring_fuzz_test \
-		race_test; do
-		[[ -f $prog.c ]] || continue
+# tests_fail PROGRAM...: prints what failed; 1 if nothing did.
+tests_fail() {
+	local prog failed status
+
+	for prog in "$@"; do
 		if ! build "$tmp/out/$prog"; then
 			echo "does not compile"
 			return 2
@@ -434,11 +616,13 @@ echo "1..$((${#chosen[@]} + 1))"
 failures=0
 n=1
 
+# Tests of all files, which find what those of one file may leave.
+all=(random_test ring_fuzz_test race_test)
+
 # Nothing is proved by tests that fail anyway.
-why=""
-for file in ring cmd mem poll stats; do
-	[[ -n $why ]] || why=$(tests_fail "$file") || true
-done
+mapfile -t progs < <(printf '%s\n' "${files[@]%.*}" | sort -u |
+	while read -r name; do own_tests "$name"; done)
+why=$(tests_fail "${progs[@]}" random_test race_test) || true
 if [[ -n $why ]]; then
 	echo "# $why"
 	echo "not ok 1 unchanged files pass"
@@ -451,7 +635,8 @@ for i in "${chosen[@]}"; do
 	n=$((n + 1))
 	status=0
 	if mutate "$i"; then
-		why=$(tests_fail "${files[i]%.c}") || status=$?
+		mapfile -t progs < <(own_tests "${files[i]%.*}")
+		why=$(tests_fail "${progs[@]}" "${all[@]}") || status=$?
 	else
 		why="no such place in ${files[i]}"
 		status=3

@@ -46,15 +46,19 @@ FIXTURE(race) {
 };
 
 FIXTURE_VARIANT(race) {
-	bool event_idx, indirect;
+	bool event_idx, indirect, cached;
 };
 
 FIXTURE_VARIANT_ADD(race, direct) { .event_idx = false };
-FIXTURE_VARIANT_ADD(race, event_idx_indirect) { true, true };
+FIXTURE_VARIANT_ADD(race, event_idx_indirect) { true, true, false };
+FIXTURE_VARIANT_ADD(race, direct_cached) { .cached = true };
+FIXTURE_VARIANT_ADD(race, event_idx_indirect_cached) { true, true, true };
 
 FIXTURE_SETUP(race)
 {
 	self->mem = rig_mem_new();
+	if (variant->cached)
+		rig_mem_cache(self->mem);
 	self->rig = rig_new(self->mem, NUM, true, variant->event_idx,
 			    variant->indirect);
 	self->cmd = calloc(1, sizeof(*self->cmd));
@@ -140,7 +144,7 @@ static void *driver(void *arg)
 	u16 used, idx = 0;
 
 	while (!__atomic_load_n(&self->stop, __ATOMIC_RELAXED)) {
-		switch (rng_below(&rng, 10)) {
+		switch (rng_below(&rng, 11)) {
 		case 0:
 		case 1:
 		case 2:
@@ -178,6 +182,10 @@ static void *driver(void *arg)
 		case 9:
 			good_request(&rng, (struct vring_desc *)(low + TABLES),
 				     0);
+			break;
+		case 10:
+			if (rng_once(&rng, 64))
+				atomic64_add(VHOST_BLK_INVAL_ONE, &self->mem->changes);
 			break;
 		}
 	}
@@ -249,10 +257,24 @@ static void check_cmd(struct race_data *self)
 		.block_mask = 511,
 		.read_only = true,
 	};
+	const struct vhost_blk_chain *chain = self->rig->chain;
 	struct vhost_blk_cmd *c = self->cmd;
 	u64 sum = 0, pages = 0;
 	unsigned int i;
 
+	/* One look at the header: the length is that of the type. */
+	switch (c->type) {
+	case VIRTIO_BLK_T_IN:
+	case VIRTIO_BLK_T_GET_ID:
+		ASSERT_EQ(chain->in_len - 1, c->data_len);
+		break;
+	case VIRTIO_BLK_T_OUT:
+		ASSERT_EQ(chain->out_len - 16, c->data_len);
+		break;
+	default:
+		ASSERT_EQ(0, c->data_len);
+		break;
+	}
 	ASSERT_LE(c->data_len, VHOST_BLK_MAX_BYTES);
 	ASSERT_LE(c->nr_spans, VHOST_BLK_MAX_SPANS);
 	for (i = 0; i < c->nr_spans; i++) {
@@ -280,6 +302,7 @@ TEST_F_TIMEOUT(race, takes_only_what_agrees_with_itself, BUDGET_NO_LIMIT)
 {
 	unsigned long taken = 0, malformed = 0, damaged = 0, parsed = 0;
 	double end = budget_start();
+	struct rng rng = { .state = 6 };
 	struct rig *rig = self->rig;
 	pthread_t thread;
 	int ret;
@@ -292,7 +315,7 @@ TEST_F_TIMEOUT(race, takes_only_what_agrees_with_itself, BUDGET_NO_LIMIT)
 		case 1:
 			taken++;
 			check_chain(self, !variant->indirect);
-			ret = vhost_blk_cmd_parse(rig->chain, self->mem->mem,
+			ret = vhost_blk_cmd_parse(rig->chain, &self->mem->view,
 						  true, self->cmd);
 			if (ret != -EBADMSG)
 				ASSERT_TRUE(in_memory(
@@ -319,6 +342,8 @@ TEST_F_TIMEOUT(race, takes_only_what_agrees_with_itself, BUDGET_NO_LIMIT)
 		default:
 			ASSERT_EQ(0, ret);
 		}
+		if (rng_once(&rng, 16))
+			rig_mem_shake(self->mem, &rng);
 		vhost_blk_ring_push(&rig->ring, rig->chain->id, 1);
 		vhost_blk_ring_publish(&rig->ring);
 		vhost_blk_ring_wants_call(&rig->ring);
@@ -330,6 +355,7 @@ TEST_F_TIMEOUT(race, takes_only_what_agrees_with_itself, BUDGET_NO_LIMIT)
 		 parsed, malformed, damaged);
 	EXPECT_GT(taken, 0);
 	EXPECT_GT(malformed, 0);
+	EXPECT_EQ(variant->cached, !!self->mem->tlb.nr);
 }
 
 TEST_HARNESS_MAIN

@@ -357,6 +357,9 @@ static void one_case(struct maker *m, struct diff *d)
 
 	do {
 		diff_kicks_off(d);
+		rig_mem_shake(m->mem, &m->rng);
+		if (below(m, 2))
+			diff_fetch(d);
 		outcome = diff_pop(d, &limits);
 		if (outcome >= DIFF_MALFORMED)
 			diff_push(d, d->chain.id, rng_next(&m->rng));
@@ -378,13 +381,15 @@ FIXTURE(requests) {
 };
 
 FIXTURE_VARIANT(requests) {
-	bool event_idx, indirect;
+	bool event_idx, indirect, cached;
 };
 
 FIXTURE_VARIANT_ADD(requests, plain) { .event_idx = false };
-FIXTURE_VARIANT_ADD(requests, event_idx) { true, false };
-FIXTURE_VARIANT_ADD(requests, indirect) { false, true };
-FIXTURE_VARIANT_ADD(requests, event_idx_indirect) { true, true };
+FIXTURE_VARIANT_ADD(requests, event_idx) { .event_idx = true };
+FIXTURE_VARIANT_ADD(requests, indirect) { .indirect = true };
+FIXTURE_VARIANT_ADD(requests, event_idx_indirect) { true, true, false };
+FIXTURE_VARIANT_ADD(requests, cached) { .cached = true };
+FIXTURE_VARIANT_ADD(requests, event_idx_indirect_cached) { true, true, true };
 
 FIXTURE_SETUP(requests)
 {
@@ -394,6 +399,8 @@ FIXTURE_SETUP(requests)
 	m->rng.state =
 		4 * budget_seed() + 2 * variant->event_idx + variant->indirect;
 	m->mem = rig_mem_new();
+	if (variant->cached)
+		rig_mem_cache(m->mem);
 	for (le = 0; le < 2; le++)
 		for (i = 0; i <= MAX_NUM_LOG; i++)
 			self->diff[le][i] = diff_new(
@@ -454,6 +461,7 @@ TEST_F_TIMEOUT(requests, get_the_verdict_of_the_model, BUDGET_NO_LIMIT)
 		EXPECT_GT(count[o] * 200, all);
 	good = count[DIFF_IN_PLACE] + count[DIFF_BOUNCED] + count[DIFF_OTHER];
 	EXPECT_GT(good * 3, all);
+	EXPECT_EQ(variant->cached, !!m->mem->tlb.nr);
 }
 
 TEST_HARNESS_MAIN

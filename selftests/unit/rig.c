@@ -53,13 +53,53 @@ struct rig_mem *rig_mem_new(void)
 		fprintf(stderr, "rig: memory table refused\n");
 		exit(1);
 	}
+	m->view.mem = m->mem;
 	return m;
+}
+
+void rig_mem_cache(struct rig_mem *m)
+{
+	if (vhost_blk_tlb_create(&m->tlb, VHOST_BLK_TLB_MIN, &m->changes))
+		need(NULL);
+	m->view.tlb = &m->tlb;
+}
+
+void rig_mem_shake(struct rig_mem *m, struct rng *rng)
+{
+	struct vhost_blk_tlb_entry *entry;
+
+	if (!m->tlb.entry)
+		return;
+	if (rng_once(rng, 16))
+		atomic64_add(VHOST_BLK_INVAL_ONE, &m->changes);
+	entry = &m->tlb.entry[rng_below(rng, BIT(m->tlb.bits))];
+	if (entry->users)
+		vhost_blk_tlb_put(&m->tlb, entry, false);
+	else if (entry->key)
+		entry->users = 1;
+}
+
+static void delete_tlb(struct vhost_blk_tlb *tlb)
+{
+	unsigned int i;
+
+	if (!tlb->entry)
+		return;
+	for (i = 0; i < BIT(tlb->bits); i++)
+		if (tlb->entry[i].users)
+			vhost_blk_tlb_put(tlb, &tlb->entry[i], false);
+	vhost_blk_tlb_destroy(tlb);
 }
 
 void rig_mem_delete(struct rig_mem *m)
 {
 	unsigned int i;
 
+	delete_tlb(&m->tlb);
+	if (unit_pinned) {
+		fprintf(stderr, "rig: %ld pages stay pinned\n", unit_pinned);
+		exit(1);
+	}
 	vhost_blk_mem_free(m->mem);
 	for (i = 0; i < RIG_REGIONS; i++)
 		free(m->buf[i]);
@@ -108,7 +148,7 @@ struct rig *rig_new(struct rig_mem *mem, unsigned int num, bool little_endian,
 	rig->ring.desc = rig->desc;
 	rig->ring.avail = rig->avail;
 	rig->ring.used = rig->used;
-	rig->ring.mem = mem->mem;
+	rig->ring.view = &mem->view;
 	rig->ring.num = num;
 	rig->ring.little_endian = little_endian;
 	rig->ring.event_idx = event_idx;

@@ -20,6 +20,8 @@
 #include "ring.h"
 #include "cmd.h"
 #include "mem.h"
+#include "tlb.h"
+#include "view.h"
 
 enum { RIG_LOW, RIG_NEXT, RIG_TOUCH, RIG_ODD, RIG_BIG, RIG_TOP, RIG_REGIONS };
 
@@ -30,6 +32,9 @@ struct rig_mem {
 	struct vhost_memory_region region[RIG_REGIONS];
 	void *buf[RIG_REGIONS];
 	struct vhost_blk_mem *mem;
+	struct vhost_blk_view view;
+	struct vhost_blk_tlb tlb;
+	atomic64_t changes;
 };
 
 struct rig {
@@ -45,7 +50,12 @@ struct rig {
 };
 
 struct rig_mem *rig_mem_new(void);
+/* Gives the view a translation cache; ->changes counts what is to be forgotten. */
+void rig_mem_cache(struct rig_mem *mem);
 void rig_mem_delete(struct rig_mem *mem);
+struct rng;
+/* Something happens to the cache, if there is one: a change, a user of a page. */
+void rig_mem_shake(struct rig_mem *mem, struct rng *rng);
 /* The address of a byte of guest memory, NULL where there is none. */
 u8 *rig_at(const struct rig_mem *mem, u64 gpa);
 /* As far as there is memory; addresses wrap. */

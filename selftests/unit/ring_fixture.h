@@ -95,17 +95,20 @@ FIXTURE(ring) {
 };
 
 FIXTURE_VARIANT(ring) {
-	bool little_endian, event_idx;
+	bool little_endian, event_idx, cached;
 };
 
 FIXTURE_VARIANT_ADD(ring, flags) { .little_endian = true };
-FIXTURE_VARIANT_ADD(ring, event_idx) { true, true };
+FIXTURE_VARIANT_ADD(ring, event_idx) { true, true, false };
 FIXTURE_VARIANT_ADD(ring, big_endian) { .little_endian = false };
-FIXTURE_VARIANT_ADD(ring, big_endian_event_idx) { false, true };
+FIXTURE_VARIANT_ADD(ring, big_endian_event_idx) { .event_idx = true };
+FIXTURE_VARIANT_ADD(ring, cached) { true, true, true };
 
 FIXTURE_SETUP(ring)
 {
 	self->mem = rig_mem_new();
+	if (variant->cached)
+		rig_mem_cache(self->mem);
 	self->rig = rig_new(self->mem, 16, variant->little_endian,
 			    variant->event_idx, true);
 	ASSERT_EQ(0, rig_start(self->rig, 0));

@@ -229,6 +229,9 @@ static void action(struct input *in, struct diff *d,
 	case 16:
 		pop(d, limits);
 		break;
+	case 17:
+		diff_fetch(d);
+		break;
 	default:
 		good_request(in, rig);
 		break;
@@ -251,7 +254,8 @@ static void clear(struct diff *d)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
-	unsigned int mask = take(&in, 1) % 8;
+	u8 flags = take(&in, 1);
+	unsigned int mask = flags % 8;
 	unsigned int log = take(&in, 1) % (MAX_NUM_LOG + 1);
 	u16 base = take(&in, 2);
 	u8 kind = take(&in, 1);
@@ -261,10 +265,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.dma_mask = (1 << kind / 4 % 4) - 1,
 		.read_only = kind >= 0xf0,
 	};
+	struct rng rng = { .state = base };
 	struct diff *d;
 
-	if (!mem)
+	if (!mem) {
 		mem = rig_mem_new();
+		rig_mem_cache(mem);
+	}
+	mem->view.tlb = flags & 8 ? &mem->tlb : NULL;
+	rig_mem_shake(mem, &rng);
 	d = diffs[mask][log];
 	if (!d)
 		d = diff_new(rig_new(mem, 1 << log, !(mask & 1), mask & 2,

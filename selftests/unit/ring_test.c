@@ -141,6 +141,67 @@ TEST_F(ring, empty)
 
 /* Start */
 
+/* How many chains there are, seen without taking any. */
+TEST_F(ring, fetch_counts_what_is_available)
+{
+	struct rig *rig = self->rig;
+	struct vhost_blk_ring *ring = &rig->ring;
+	unsigned int base, n, i;
+	int idx, rmb;
+
+	for (base = 0xfff0; base <= 0x10010; base++) {
+		ASSERT_EQ(0, rig_start(rig, base));
+		EXPECT_EQ(0, vhost_blk_ring_fetch(ring));
+		for (i = 0; i < 5; i++) {
+			put_pair(rig, 2 * i, 0x1000, 1);
+			rig_avail(rig, 2 * i);
+		}
+		EXPECT_EQ(0, vhost_blk_ring_fetch(ring));
+		rig_show(rig);
+		trace_start();
+		EXPECT_EQ(5, vhost_blk_ring_fetch(ring));
+		trace_stop();
+		EXPECT_EQ(1, traced(UNIT_LOAD, &rig->avail->idx, &idx));
+		EXPECT_EQ(1, traced(UNIT_RMB, NULL, &rmb));
+		EXPECT_GT(rmb, idx);
+		EXPECT_EQ(0, traced_stores());
+		EXPECT_EQ((u16)base, ring->last_avail);
+
+		/* Five are left, and no more are looked for until then. */
+		rig_set_idx(rig, base + 7);
+		trace_start();
+		for (n = 5; n; n--) {
+			EXPECT_EQ(n, vhost_blk_ring_fetch(ring));
+			EXPECT_EQ(1, pop(rig));
+			EXPECT_EQ(2 * (5 - n), rig->chain->id);
+		}
+		trace_stop();
+		EXPECT_EQ(0, traced(UNIT_LOAD, &rig->avail->idx, NULL));
+		EXPECT_EQ(2, vhost_blk_ring_fetch(ring));
+	}
+}
+
+TEST_F(ring, fetch_of_a_damaged_ring)
+{
+	struct rig *rig = self->rig;
+	unsigned int ahead;
+
+	for (ahead = 0; ahead < 0x10000; ahead += 1 + ahead / 64) {
+		ASSERT_EQ(0, rig_start(rig, 0xfffa));
+		rig_set_idx(rig, 0xfffa + ahead);
+		EXPECT_EQ(ahead > rig->num ? -EPROTO : (int)ahead,
+			  vhost_blk_ring_fetch(&rig->ring));
+		EXPECT_EQ(0xfffa, rig->ring.last_avail);
+		/* It is damaged until the index is good again. */
+		if (ahead <= rig->num)
+			continue;
+		EXPECT_EQ(-EPROTO, vhost_blk_ring_fetch(&rig->ring));
+		EXPECT_EQ(-EPROTO, pop(rig));
+		rig_set_idx(rig, 0xfffa + 1);
+		EXPECT_EQ(1, vhost_blk_ring_fetch(&rig->ring));
+	}
+}
+
 TEST_F(ring, start_takes_what_a_stopped_ring_can_look_like)
 {
 	static const u16 used[] = { 0, 1, 0x7fff, 0x8000, 0xfff0, 0xffff };

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The way of a checked command into the block layer and back.
+ * A request in the block layer: submitted, refused, polled, ended.
  */
 #ifndef VHOST_BLK_BIO_H
 #define VHOST_BLK_BIO_H
 
 #include <linux/bio.h>
 
-struct vhost_blk_cmd;
 struct vhost_blk_req;
 
 /* Data up to 64 KiB goes into the bio that is part of the request. */
@@ -29,12 +28,10 @@ struct vhost_blk_bio {
 	struct bio bio;
 };
 
-int vhost_blk_bio_build_rw(struct vhost_blk_req *req,
-			   const struct vhost_blk_cmd *cmd);
-void vhost_blk_bio_build_flush(struct vhost_blk_req *req);
 bool vhost_blk_bio_may_refuse(const struct vhost_blk_req *req);
 bool vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait);
+bool vhost_blk_bio_can_poll(const struct vhost_blk_req *req);
+void vhost_blk_bio_poll(struct vhost_blk_req *req);
 blk_status_t vhost_blk_bio_result(const struct vhost_blk_req *req);
-int vhost_blk_bio_release(struct vhost_blk_req *req, bool copy_out);
 
 #endif /* VHOST_BLK_BIO_H */

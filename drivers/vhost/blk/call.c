@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "call.h"
+#include "event.h"
 #include "trace.h"
 #include "vq.h"
 
@@ -24,13 +25,14 @@ void vhost_blk_call_publish(struct vhost_blk_vq *vq)
 
 	if (!nr)
 		return;
+	vhost_blk_stat_add(&vq->stats, completed, nr);
 	vhost_blk_hist_add(&vq->stats.publish_hist, nr);
 	if (!vq->hold.held && !vhost_blk_ring_wants_call(&vq->ring)) {
 		vhost_blk_call_suppressed(vq, nr);
 		vhost_blk_ring_called(&vq->ring);
 		return;
 	}
-	vhost_blk_hold_add(&vq->hold, nr, vhost_blk_clock());
+	vhost_blk_hold_add(&vq->hold, nr, vq->now);
 }
 
 /**
@@ -50,7 +52,8 @@ void vhost_blk_call_release(struct vhost_blk_vq *vq)
 	vhost_blk_hold_release(&vq->hold);
 	if (vhost_blk_ring_wants_call(&vq->ring)) {
 		trace_vhost_blk_signal(vq->dev_id, vq->index, true, nr);
-		vhost_blk_vq_signal_call(vq);
+		vhost_blk_stat_inc(&vq->stats, interrupts_sent);
+		vhost_blk_event_signal_call(vq);
 	} else {
 		vhost_blk_call_suppressed(vq, nr);
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cmd.h"
-#include "mem.h"
+#include "view.h"
 
 #define VHOST_BLK_SECTOR_SHIFT 9
 #define VHOST_BLK_SECTOR_MASK ((1U << VHOST_BLK_SECTOR_SHIFT) - 1)
@@ -36,14 +36,14 @@ static u32 vhost_blk_cursor_take(struct vhost_blk_cursor *cur, u64 want,
 }
 
 static int vhost_blk_cursor_read(struct vhost_blk_cursor *cur,
-				 const struct vhost_blk_mem *mem, void *dst,
+				 struct vhost_blk_view *view, void *dst,
 				 size_t len)
 {
 	while (len) {
 		u64 gpa;
 		u32 n = vhost_blk_cursor_take(cur, len, &gpa);
 
-		if (!n || vhost_blk_mem_read(mem, gpa, dst, n))
+		if (!n || vhost_blk_view_read(view, gpa, dst, n))
 			return -EFAULT;
 		dst += n;
 		len -= n;
@@ -51,9 +51,22 @@ static int vhost_blk_cursor_read(struct vhost_blk_cursor *cur,
 	return 0;
 }
 
+/* The first readable bytes; drivers put them into one descriptor. */
+static int vhost_blk_cmd_read_header(struct vhost_blk_cursor *out,
+				     struct vhost_blk_view *view,
+				     struct virtio_blk_outhdr *hdr)
+{
+	if (likely(out->nr && out->seg->len == sizeof(*hdr))) {
+		out->nr--;
+		return vhost_blk_view_read(view, out->seg++->gpa, hdr,
+					   sizeof(*hdr));
+	}
+	return vhost_blk_cursor_read(out, view, hdr, sizeof(*hdr));
+}
+
 /* The last writable byte, whatever comes before it. */
 static int vhost_blk_cmd_find_status(const struct vhost_blk_chain *chain,
-				     const struct vhost_blk_mem *mem,
+				     struct vhost_blk_view *view,
 				     struct vhost_blk_cmd *cmd)
 {
 	const struct vhost_blk_seg *last;
@@ -64,8 +77,8 @@ static int vhost_blk_cmd_find_status(const struct vhost_blk_chain *chain,
 	last = &chain->seg[chain->nr_out + chain->nr_in - 1];
 	if (last->gpa > U64_MAX - (last->len - 1))
 		return -EBADMSG;
-	if (!vhost_blk_mem_translate(mem, last->gpa + (last->len - 1), 1,
-				     &cmd->status_hva))
+	if (!vhost_blk_view_translate(view, last->gpa + (last->len - 1), 1,
+				      &cmd->status_hva))
 		return -EBADMSG;
 	return 0;
 }
@@ -88,7 +101,7 @@ static int vhost_blk_cmd_add_span(struct vhost_blk_cmd *cmd, u64 hva, u32 len)
 }
 
 static int vhost_blk_cmd_translate(struct vhost_blk_cmd *cmd,
-				   const struct vhost_blk_mem *mem,
+				   struct vhost_blk_view *view,
 				   struct vhost_blk_cursor *cur)
 {
 	u64 left = cmd->data_len;
@@ -101,7 +114,7 @@ static int vhost_blk_cmd_translate(struct vhost_blk_cmd *cmd,
 			return -EFAULT;
 		left -= piece;
 		for (; piece; piece -= n, gpa += n) {
-			n = vhost_blk_mem_translate(mem, gpa, piece, &hva);
+			n = vhost_blk_view_translate(view, gpa, piece, &hva);
 			if (!n || vhost_blk_cmd_add_span(cmd, hva, n))
 				return -EFAULT;
 		}
@@ -112,7 +125,7 @@ static int vhost_blk_cmd_translate(struct vhost_blk_cmd *cmd,
 /**
  * vhost_blk_cmd_parse() - frame a chain as a virtio-blk request
  * @chain: private copy of the chain
- * @mem: memory table
+ * @view: view of guest memory
  * @little_endian: byte order of the request header
  * @cmd: filled in
  *
@@ -127,7 +140,7 @@ static int vhost_blk_cmd_translate(struct vhost_blk_cmd *cmd,
  * VIRTIO_BLK_S_IOERR, only status_hva is valid.
  */
 int vhost_blk_cmd_parse(const struct vhost_blk_chain *chain,
-			const struct vhost_blk_mem *mem, bool little_endian,
+			struct vhost_blk_view *view, bool little_endian,
 			struct vhost_blk_cmd *cmd)
 {
 	struct vhost_blk_cursor out = {
@@ -142,11 +155,11 @@ int vhost_blk_cmd_parse(const struct vhost_blk_chain *chain,
 	struct virtio_blk_outhdr hdr;
 	int ret;
 
-	ret = vhost_blk_cmd_find_status(chain, mem, cmd);
+	ret = vhost_blk_cmd_find_status(chain, view, cmd);
 	if (ret)
 		return ret;
 	if (chain->out_len < sizeof(hdr) ||
-	    vhost_blk_cursor_read(&out, mem, &hdr, sizeof(hdr)))
+	    vhost_blk_cmd_read_header(&out, view, &hdr))
 		return -EINVAL;
 
 	cmd->type = __virtio32_to_cpu(little_endian, hdr.type);
@@ -169,7 +182,7 @@ int vhost_blk_cmd_parse(const struct vhost_blk_chain *chain,
 	}
 
 	if (cmd->data_len > VHOST_BLK_MAX_BYTES ||
-	    vhost_blk_cmd_translate(cmd, mem, data))
+	    vhost_blk_cmd_translate(cmd, view, data))
 		return -EINVAL;
 	return 0;
 }

@@ -58,7 +58,7 @@ struct vhost_blk_cmd {
 };
 
 int vhost_blk_cmd_parse(const struct vhost_blk_chain *chain,
-			const struct vhost_blk_mem *mem, bool little_endian,
+			struct vhost_blk_view *view, bool little_endian,
 			struct vhost_blk_cmd *cmd);
 bool vhost_blk_limits_allow(const struct vhost_blk_limits *limits, u32 type,
 			    u64 sector, u64 len);

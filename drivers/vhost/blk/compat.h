@@ -12,6 +12,13 @@
 #error "vhost-blk needs Linux 6.1 or newer"
 #endif
 
+#ifdef CONFIG_HIGHMEM
+#error "vhost-blk needs all memory mapped into the kernel (no HIGHMEM)"
+#endif
+#ifndef CONFIG_MMU_NOTIFIER
+#error "vhost-blk needs CONFIG_MMU_NOTIFIER, which KVM selects"
+#endif
+
 /* Headers that older kernels use without including them. */
 #include <linux/fs.h>
 
@@ -32,6 +39,11 @@ static inline void vhost_blk_compat_eventfd_signal(struct eventfd_ctx *ctx)
 #define vhost_blk_compat_assign_str(dst, src) __assign_str(dst, src)
 #else
 #define vhost_blk_compat_assign_str(dst, src) __assign_str(dst)
+#endif
+
+/* 6.4, 54bdd67d0f88: polling never sleeps. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#define BLK_POLL_NOSLEEP 0
 #endif
 
 #endif /* VHOST_BLK_COMPAT_H */

@@ -52,6 +52,7 @@ static void vhost_blk_dev_stop_queues(struct vhost_blk_dev *dev)
 		WRITE_ONCE(vq->stopping, true);
 	vhost_blk_for_each_running(dev, vq)
 		vhost_blk_vq_stop(vq);
+	vhost_blk_inval_stop(&dev->inval);
 	/*
 	 * The workers are gone, and with them every request. What may still
 	 * run is the tail of vhost_blk_req_ended() behind the last completion.
@@ -68,6 +69,7 @@ static int vhost_blk_dev_start_queues(struct vhost_blk_dev *dev,
 		.backend = backend,
 		.mem = dev->mem,
 		.mm = dev->mm,
+		.changes = &dev->inval.count,
 		.serial = &dev->serial,
 		.features = dev->features,
 	};
@@ -87,7 +89,11 @@ static int vhost_blk_dev_start_queues(struct vhost_blk_dev *dev,
 		ret = vhost_blk_vq_prepare(vq, &start);
 		if (ret)
 			goto stop;
+		vhost_blk_inval_add(&dev->inval, vq);
 	}
+	ret = vhost_blk_inval_start(&dev->inval, dev->mm, dev->mem);
+	if (ret)
+		goto stop;
 	vhost_blk_for_each_running(dev, vq)
 		vhost_blk_vq_run(vq);
 	return 0;
@@ -201,8 +207,10 @@ void vhost_blk_dev_set_mem(struct vhost_blk_dev *dev, struct vhost_blk_mem *mem)
 
 	vhost_blk_dev_park(dev);
 	dev->mem = mem;
-	vhost_blk_for_each_running(dev, vq)
-		vq->ring.mem = mem;
+	vhost_blk_inval_set_mem(&dev->inval, mem);
+	vhost_blk_for_each_running(dev, vq) {
+		vhost_blk_vq_set_mem(vq, mem);
+	}
 	vhost_blk_dev_unpark(dev);
 	vhost_blk_mem_free(old);
 }
@@ -315,6 +323,7 @@ struct vhost_blk_dev *vhost_blk_dev_create(void)
 		return ERR_PTR(-ENOMEM);
 	mutex_init(&dev->mutex);
 	spin_lock_init(&dev->serial.lock);
+	vhost_blk_inval_init(&dev->inval);
 	ret = vhost_blk_sysfs_init_dev(dev);
 	if (ret) {
 		kvfree(dev);

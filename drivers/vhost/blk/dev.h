@@ -13,6 +13,7 @@
 #include <linux/device.h>
 #include <linux/mutex.h>
 
+#include "inval.h"
 #include "vq.h"
 
 struct file;
@@ -30,6 +31,7 @@ struct vhost_blk_mem;
  * @owner: the owner's process id
  * @features: acknowledged feature bits
  * @mem: memory table, never NULL
+ * @inval: what happens to @mm
  * @backend: the disk; NULL while detached
  * @backend_dev: its device number; 0 while detached
  * @serial: what GET_ID answers
@@ -44,6 +46,7 @@ struct vhost_blk_dev {
 	pid_t owner;
 	u64 features;
 	struct vhost_blk_mem *mem;
+	struct vhost_blk_inval inval;
 	struct vhost_blk_backend *backend;
 	dev_t backend_dev;
 	struct vhost_blk_serial serial;

@@ -6,6 +6,7 @@
 #include "ioctl.h"
 #include "backend.h"
 #include "dev.h"
+#include "event.h"
 #include "mem.h"
 
 #include <linux/compat.h>
@@ -242,11 +243,11 @@ static long vhost_blk_ioctl_vring_file(struct vhost_blk_vq *vq,
 		return -EFAULT;
 	switch (cmd) {
 	case VHOST_SET_VRING_KICK:
-		return vhost_blk_vq_set_kick(vq, f.fd);
+		return vhost_blk_event_set_kick(vq, f.fd);
 	case VHOST_SET_VRING_CALL:
-		return vhost_blk_vq_set_call(vq, f.fd);
+		return vhost_blk_event_set_call(vq, f.fd);
 	default:
-		return vhost_blk_vq_set_err(vq, f.fd);
+		return vhost_blk_event_set_err(vq, f.fd);
 	}
 }
 

@@ -27,7 +27,8 @@ static int vhost_blk_mem_check_region(const struct vhost_blk_region *r)
 	if (check_add_overflow(r->gpa, r->len - 1, &last) ||
 	    check_add_overflow(r->hva, r->len - 1, &last))
 		return -EFAULT;
-	if (r->hva != (unsigned long)r->hva ||
+	/* An MMU notifier speaks of addresses without tags. */
+	if (r->hva != untagged_addr((unsigned long)r->hva) ||
 	    r->len != (unsigned long)r->len ||
 	    !access_ok(u64_to_user_ptr(r->hva), r->len))
 		return -EFAULT;
@@ -90,18 +91,14 @@ void vhost_blk_mem_free(struct vhost_blk_mem *mem)
 }
 
 /**
- * vhost_blk_mem_translate() - find the owner's address of guest memory
+ * vhost_blk_mem_find() - find the region that guest memory lies in
  * @mem: memory table
  * @gpa: guest physical address
- * @len: bytes wanted from there on, any value
- * @hva: set to the address of @gpa when the result is not 0
  *
- * Return: how many of the @len bytes lie in one piece at @hva; 0 when @gpa is
- * in no region. The caller comes again for the rest, at @gpa + result, after
- * seeing that this sum does not wrap.
+ * Return: the region, NULL when @gpa is in none.
  */
-u64 vhost_blk_mem_translate(const struct vhost_blk_mem *mem, u64 gpa, u64 len,
-			    u64 *hva)
+const struct vhost_blk_region *
+vhost_blk_mem_find(const struct vhost_blk_mem *mem, u64 gpa)
 {
 	unsigned int lo = 0, hi = mem->nr;
 
@@ -109,16 +106,14 @@ u64 vhost_blk_mem_translate(const struct vhost_blk_mem *mem, u64 gpa, u64 len,
 		unsigned int mid = lo + (hi - lo) / 2;
 		const struct vhost_blk_region *r = &mem->region[mid];
 
-		if (gpa < r->gpa) {
+		if (gpa < r->gpa)
 			hi = mid;
-		} else if (gpa - r->gpa >= r->len) {
+		else if (gpa - r->gpa >= r->len)
 			lo = mid + 1;
-		} else {
-			*hva = r->hva + (gpa - r->gpa);
-			return min(len, r->len - (gpa - r->gpa));
-		}
+		else
+			return r;
 	}
-	return 0;
+	return NULL;
 }
 
 /**
@@ -144,29 +139,23 @@ bool vhost_blk_mem_has_hva(const struct vhost_blk_mem *mem, u64 hva, u64 len)
 }
 
 /**
- * vhost_blk_mem_read() - copy guest memory
+ * vhost_blk_mem_overlaps_hva() - has a range of addresses guest memory in it?
  * @mem: memory table
- * @gpa: guest physical address
- * @dst: private buffer
- * @len: bytes; may cross regions that are neighbours in the guest
+ * @start: owner's address
+ * @end: the first one behind the range; above @start
  *
- * Context: worker, with the owner's mm in use; may sleep on a page fault.
- * Return: 0, or -EFAULT when a byte is in no region or not readable (@dst then
- * holds a part).
+ * Return: true when a byte of it belongs to a region.
  */
-int vhost_blk_mem_read(const struct vhost_blk_mem *mem, u64 gpa, void *dst,
-		       size_t len)
+bool vhost_blk_mem_overlaps_hva(const struct vhost_blk_mem *mem, u64 start,
+				u64 end)
 {
-	while (len) {
-		u64 hva;
-		u64 n = vhost_blk_mem_translate(mem, gpa, len, &hva);
+	unsigned int i;
 
-		if (!n || copy_from_user(dst, u64_to_user_ptr(hva), n))
-			return -EFAULT;
-		dst += n;
-		len -= n;
-		if (len && check_add_overflow(gpa, n, &gpa))
-			return -EFAULT;
+	for (i = 0; i < mem->nr; i++) {
+		const struct vhost_blk_region *r = &mem->region[i];
+
+		if (start < r->hva + r->len && end > r->hva)
+			return true;
 	}
-	return 0;
+	return false;
 }

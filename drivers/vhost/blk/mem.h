@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Guest memory: where a guest physical address (GPA) lies in the owner's
- * address space (HVA), and copies to and from it.
+ * address space (HVA).
  */
 #ifndef VHOST_BLK_MEM_H
 #define VHOST_BLK_MEM_H
@@ -40,10 +40,10 @@ vhost_blk_mem_create(const struct vhost_memory_region *regions,
 		     unsigned int nr);
 void vhost_blk_mem_free(struct vhost_blk_mem *mem);
 
-u64 vhost_blk_mem_translate(const struct vhost_blk_mem *mem, u64 gpa, u64 len,
-			    u64 *hva);
+const struct vhost_blk_region *
+vhost_blk_mem_find(const struct vhost_blk_mem *mem, u64 gpa);
 bool vhost_blk_mem_has_hva(const struct vhost_blk_mem *mem, u64 hva, u64 len);
-int vhost_blk_mem_read(const struct vhost_blk_mem *mem, u64 gpa, void *dst,
-		       size_t len);
+bool vhost_blk_mem_overlaps_hva(const struct vhost_blk_mem *mem, u64 start,
+				u64 end);
 
 #endif /* VHOST_BLK_MEM_H */

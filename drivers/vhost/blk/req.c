@@ -4,7 +4,9 @@
  * executes, vhost_blk_req_complete() is the one way out.
  */
 #include "req.h"
+#include "account.h"
 #include "backend.h"
+#include "build.h"
 #include "call.h"
 #include "cmd.h"
 #include "span.h"
@@ -12,14 +14,10 @@
 #include "vq.h"
 
 #include <linux/rcupdate.h>
-#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 /* What an operation returns instead of a status when bios are under way. */
 #define VHOST_BLK_REQ_PENDING (-1)
-
-/* The type of a request whose header could not be read. */
-#define VHOST_BLK_REQ_NO_TYPE U32_MAX
 
 /**
  * struct vhost_blk_op - how one request type is executed
@@ -31,51 +29,14 @@ struct vhost_blk_op {
 	int (*execute)(struct vhost_blk_req *req, struct vhost_blk_cmd *cmd);
 };
 
-/**
- * vhost_blk_req_pool_init() - allocate the requests of a queue
- * @vq: the queue, its size set
- *
- * One for each entry of the ring; a driver that keeps to the rules never has
- * more under way.
- *
- * Context: process, may sleep.
- * Return: 0 or -ENOMEM.
- */
-int vhost_blk_req_pool_init(struct vhost_blk_vq *vq)
-{
-	unsigned int i;
-
-	vq->reqs = kvcalloc(vq->num, sizeof(*vq->reqs), GFP_KERNEL_ACCOUNT);
-	if (!vq->reqs)
-		return -ENOMEM;
-
-	INIT_LIST_HEAD(&vq->free);
-	INIT_LIST_HEAD(&vq->busy);
-	INIT_LIST_HEAD(&vq->retry);
-	for (i = 0; i < vq->num; i++) {
-		vq->reqs[i].vq = vq;
-		list_add_tail(&vq->reqs[i].link, &vq->free);
-	}
-	return 0;
-}
-
-/**
- * vhost_blk_req_pool_free() - free the requests of a queue
- * @vq: the queue; nothing is in flight
- */
-void vhost_blk_req_pool_free(struct vhost_blk_vq *vq)
-{
-	kvfree(vq->reqs);
-	vq->reqs = NULL;
-}
-
 static void vhost_blk_req_put(struct vhost_blk_req *req)
 {
 	struct vhost_blk_vq *vq = req->vq;
 
 	WRITE_ONCE(vq->in_flight, vq->in_flight - 1);
-	list_del(&req->age);
-	list_add(&req->link, &vq->free);
+	WRITE_ONCE(req->taken, 0);
+	req->next = vq->free;
+	vq->free = req;
 }
 
 /* Gives a chain back that has no place for an answer. */
@@ -83,60 +44,22 @@ static void vhost_blk_req_drop(struct vhost_blk_vq *vq, u16 id)
 {
 	trace_vhost_blk_bad_chain(vq->dev_id, vq->index, id);
 	vhost_blk_stat_inc(&vq->stats, bad_chains);
-	vhost_blk_stat_inc(&vq->stats, completed);
 	vhost_blk_ring_push(&vq->ring, id, 0);
 }
 
-static void vhost_blk_req_count(const struct vhost_blk_req *req, u8 status)
+static bool vhost_blk_req_put_status(const struct vhost_blk_req *req, u8 status)
 {
-	struct vhost_blk_stats *stats = &req->vq->stats;
-	bool ok = status == VIRTIO_BLK_S_OK;
+	struct vhost_blk_tlb_entry *entry =
+		vhost_blk_tlb_find(&req->vq->tlb, req->status_hva, true);
+	u8 *byte;
 
-	switch (req->type) {
-	case VIRTIO_BLK_T_IN:
-		vhost_blk_stat_inc(stats, read_requests);
-		vhost_blk_stat_add(stats, read_bytes, ok ? req->data_len : 0);
-		vhost_blk_stat_add(stats, read_errors, !ok);
-		break;
-	case VIRTIO_BLK_T_OUT:
-		vhost_blk_stat_inc(stats, write_requests);
-		vhost_blk_stat_add(stats, write_bytes, ok ? req->data_len : 0);
-		vhost_blk_stat_add(stats, write_errors, !ok);
-		break;
-	case VIRTIO_BLK_T_FLUSH:
-		vhost_blk_stat_inc(stats, flush_requests);
-		vhost_blk_stat_add(stats, flush_errors, !ok);
-		break;
-	case VIRTIO_BLK_T_GET_ID:
-		vhost_blk_stat_inc(stats, get_id_requests);
-		vhost_blk_stat_add(stats, get_id_errors, !ok);
-		break;
-	case VHOST_BLK_REQ_NO_TYPE:
-		vhost_blk_stat_inc(stats, invalid_requests);
-		break;
-	default:
-		vhost_blk_stat_inc(stats, unsupported_requests);
-		break;
+	if (likely(entry)) {
+		byte = entry->addr + offset_in_page(req->status_hva);
+		WRITE_ONCE(*byte, status);
+		entry->dirty = true;
+		return true;
 	}
-}
-
-/* How long it took, with the device and in all. */
-static void vhost_blk_req_time(const struct vhost_blk_req *req, u8 status,
-			       u32 len)
-{
-	struct vhost_blk_vq *vq = req->vq;
-	struct vhost_blk_stats *stats = &vq->stats;
-	u64 device_ns = 0, ns = vhost_blk_since(vq->now, req->taken);
-
-	vhost_blk_stat_add(stats, latency_ns, ns);
-	vhost_blk_hist_add(&stats->latency_hist, ns);
-	if (req->submitted) {
-		device_ns = vhost_blk_since(req->ended, req->submitted);
-		vhost_blk_stat_add(stats, device_latency_ns, device_ns);
-		vhost_blk_hist_add(&stats->device_latency_hist, device_ns);
-	}
-	trace_vhost_blk_request_complete(vq->dev_id, vq->index, req->id,
-					 req->type, status, len, ns, device_ns);
+	return !put_user(status, (u8 __user *)u64_to_user_ptr(req->status_hva));
 }
 
 /*
@@ -152,13 +75,11 @@ static void vhost_blk_req_complete(struct vhost_blk_req *req, u8 status)
 	    (req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_GET_ID))
 		len += req->data_len;
 
-	if (put_user(status, (u8 __user *)u64_to_user_ptr(req->status_hva))) {
+	if (!vhost_blk_req_put_status(req, status)) {
 		vhost_blk_stat_inc(&vq->stats, lost_status);
 		len = 0;
 	}
-	vhost_blk_req_count(req, status);
-	vhost_blk_req_time(req, status, len);
-	vhost_blk_stat_inc(&vq->stats, completed);
+	vhost_blk_account(req, status, len);
 	vhost_blk_ring_push(&vq->ring, req->id, len);
 	vhost_blk_req_put(req);
 }
@@ -172,6 +93,26 @@ static unsigned int vhost_blk_req_submitted(const struct vhost_blk_vq *vq)
 	return vq->in_flight - vq->nr_retry - !!vq->stalled;
 }
 
+static void vhost_blk_req_limits(const struct vhost_blk_vq *vq,
+				 struct vhost_blk_limits *limits)
+{
+	vhost_blk_backend_limits(vq->backend, limits);
+	limits->read_only |= vq->read_only;
+}
+
+/**
+ * vhost_blk_req_look() - see what the disk allows now
+ * @vq: the queue
+ *
+ * Requests are checked against that until the next look.
+ *
+ * Context: worker.
+ */
+void vhost_blk_req_look(struct vhost_blk_vq *vq)
+{
+	vhost_blk_req_limits(vq, &vq->limits);
+}
+
 /*
  * Submits, waiting for a tag if need be. What is complete does not wait: the
  * driver is told before.
@@ -181,32 +122,37 @@ static void vhost_blk_req_submit_waiting(struct vhost_blk_req *req)
 	vhost_blk_call_publish(req->vq);
 	vhost_blk_call_release(req->vq);
 	vhost_blk_bio_submit(req, false);
+	vhost_blk_req_look(req->vq);
+}
+
+static void vhost_blk_req_put_aside(struct vhost_blk_req *req)
+{
+	req->vq->nr_retry++;
+	list_add_tail(&req->link, &req->vq->retry);
 }
 
 static void vhost_blk_req_submit(struct vhost_blk_req *req)
 {
-	if (!vhost_blk_bio_may_refuse(req))
-		vhost_blk_req_submit_waiting(req);
-	else if (!vhost_blk_bio_submit(req, true))
-		req->vq->refused = true;
-}
+	struct vhost_blk_vq *vq = req->vq;
 
-static void vhost_blk_req_limits(const struct vhost_blk_vq *vq,
-				 struct vhost_blk_limits *limits)
-{
-	vhost_blk_backend_limits(vq->backend, limits);
-	limits->read_only |= vq->read_only;
+	if (vhost_blk_bio_may_refuse(req)) {
+		if (!vhost_blk_bio_submit(req, true))
+			vq->refused = true;
+	} else if (vq->nr_polled) {
+		/* What it would wait for may be what only the worker ends. */
+		vhost_blk_req_put_aside(req);
+	} else {
+		vhost_blk_req_submit_waiting(req);
+	}
 }
 
 static int vhost_blk_req_execute_rw(struct vhost_blk_req *req,
 				    struct vhost_blk_cmd *cmd)
 {
 	struct vhost_blk_vq *vq = req->vq;
-	struct vhost_blk_limits limits;
 	u8 status;
 
-	vhost_blk_req_limits(vq, &limits);
-	status = vhost_blk_cmd_check_rw(cmd, &limits);
+	status = vhost_blk_cmd_check_rw(cmd, &vq->limits);
 	if (status != VIRTIO_BLK_S_OK)
 		return status;
 
@@ -215,9 +161,9 @@ static int vhost_blk_req_execute_rw(struct vhost_blk_req *req,
 		return VHOST_BLK_REQ_PENDING;
 	}
 
-	if (vhost_blk_bio_build_rw(req, cmd))
+	if (vhost_blk_build_rw(req, cmd))
 		return VIRTIO_BLK_S_IOERR;
-	req->mask = limits.block_mask | limits.dma_mask;
+	req->mask = vq->limits.block_mask | vq->limits.dma_mask;
 	req->nr_pages = cmd->nr_pages;
 	WRITE_ONCE(vq->pinned, vq->pinned + req->nr_pages);
 	vq->pass_bytes += req->data_len;
@@ -230,7 +176,7 @@ static int vhost_blk_req_execute_rw(struct vhost_blk_req *req,
 static int vhost_blk_req_execute_flush(struct vhost_blk_req *req,
 				       struct vhost_blk_cmd *cmd)
 {
-	vhost_blk_bio_build_flush(req);
+	vhost_blk_build_flush(req);
 	vhost_blk_req_submit(req);
 	return VHOST_BLK_REQ_PENDING;
 }
@@ -296,23 +242,21 @@ int vhost_blk_req_take(struct vhost_blk_vq *vq)
 	if (!ret || ret == -EPROTO)
 		return ret;
 
-	vhost_blk_stat_inc(&vq->stats, chains);
 	if (ret > 0)
-		ret = vhost_blk_cmd_parse(chain, vq->ring.mem,
+		ret = vhost_blk_cmd_parse(chain, &vq->view,
 					  vq->ring.little_endian, cmd);
 	if (ret == -EBADMSG) {
 		vhost_blk_req_drop(vq, chain->id);
 		return 1;
 	}
 
-	req = list_first_entry(&vq->free, struct vhost_blk_req, link);
-	list_del(&req->link);
-	list_add_tail(&req->age, &vq->busy);
+	req = vq->free;
+	vq->free = req->next;
 	WRITE_ONCE(vq->in_flight, vq->in_flight + 1);
 	req->id = chain->id;
 	req->status_hva = cmd->status_hva;
 	req->nr_pages = 0;
-	req->taken = vq->now;
+	WRITE_ONCE(req->taken, vq->now);
 	req->submitted = 0;
 	req->type = ret ? VHOST_BLK_REQ_NO_TYPE : cmd->type;
 	req->sector = ret ? 0 : cmd->sector;
@@ -332,7 +276,7 @@ static void vhost_blk_req_finish(struct vhost_blk_req *req, u8 status)
 {
 	struct vhost_blk_vq *vq = req->vq;
 
-	if (vhost_blk_bio_release(req, status == VIRTIO_BLK_S_OK))
+	if (vhost_blk_build_release(req, status == VIRTIO_BLK_S_OK))
 		status = VIRTIO_BLK_S_IOERR;
 	WRITE_ONCE(vq->pinned, vq->pinned - req->nr_pages);
 	vq->room = true;
@@ -357,14 +301,15 @@ static bool vhost_blk_req_still_allowed(const struct vhost_blk_req *req)
  * @vq: the queue
  *
  * Tags and the limit on pages come free with completions. When the block layer
- * has nothing of this queue, no completion is to be waited for.
+ * has nothing of this queue, no completion is to be waited for. Requests that
+ * are polled come first: what is resumed may sleep, and nobody would end them.
  *
  * Context: worker.
  * Return: true when vhost_blk_req_resume() would do something.
  */
 bool vhost_blk_req_can_resume(const struct vhost_blk_vq *vq)
 {
-	return (vq->nr_retry || vq->stalled) &&
+	return (vq->nr_retry || vq->stalled) && !vq->nr_polled &&
 	       (vq->room || !vhost_blk_req_submitted(vq));
 }
 
@@ -417,6 +362,12 @@ void vhost_blk_req_ended(struct vhost_blk_req *req)
 {
 	struct vhost_blk_vq *vq = req->vq;
 
+	/* The worker's own doing: it takes the request back right away. */
+	if (in_task() && current == vq->worker) {
+		req->ended = 0;
+		llist_add(&req->done, &vq->done);
+		return;
+	}
 	req->ended = vhost_blk_clock();
 	rcu_read_lock();
 	if (llist_add(&req->done, &vq->done))
@@ -451,10 +402,14 @@ void vhost_blk_req_end(struct vhost_blk_req *req)
 	struct vhost_blk_vq *vq = req->vq;
 	u8 status = vhost_blk_req_status(result);
 
+	if (req->polled) {
+		req->polled = false;
+		list_del(&req->link);
+		vq->nr_polled--;
+	}
 	if (result == BLK_STS_AGAIN) {
 		vhost_blk_stat_inc(&vq->stats, requeued);
-		vq->nr_retry++;
-		list_add_tail(&req->link, &vq->retry);
+		vhost_blk_req_put_aside(req);
 		return;
 	}
 
@@ -462,15 +417,26 @@ void vhost_blk_req_end(struct vhost_blk_req *req)
 }
 
 /**
- * vhost_blk_req_note_oldest() - keep the age of the oldest request in view
+ * vhost_blk_req_poll() - see whether the disk's poll queues have ended any
  * @vq: the queue
  *
- * Context: worker.
+ * Those that have are on the queue's completion list when this returns. One
+ * request finds out about all in the same hardware queue, but not about others
+ * elsewhere; so each that the driver has got has its turn.
+ *
+ * Context: worker, without a plug; does not sleep.
  */
-void vhost_blk_req_note_oldest(struct vhost_blk_vq *vq)
+void vhost_blk_req_poll(struct vhost_blk_vq *vq)
 {
-	const struct vhost_blk_req *req;
+	struct vhost_blk_req *req;
 
-	req = list_first_entry_or_null(&vq->busy, struct vhost_blk_req, age);
-	WRITE_ONCE(vq->oldest, req ? req->taken : 0);
+	if (!vq->nr_polled || !llist_empty(&vq->done))
+		return;
+	list_for_each_entry(req, &vq->polled, link) {
+		if (vhost_blk_bio_can_poll(req)) {
+			list_move_tail(&req->link, &vq->polled);
+			vhost_blk_bio_poll(req);
+			return;
+		}
+	}
 }

@@ -12,17 +12,22 @@
 
 #include "bio.h"
 
+/* The type of a request whose header could not be read. */
+#define VHOST_BLK_REQ_NO_TYPE U32_MAX
+
 struct vhost_blk_bounce;
 struct vhost_blk_vq;
 
 /**
  * struct vhost_blk_req - a chain taken from the ring and not yet used
  * @vq: its queue
- * @link: on the queue's free list, or its list of requests to submit again
- * @age: on the queue's list of requests under way, from old to young
- * @taken: when it was taken from the ring, in ns
+ * @next: on the queue's list of free requests
+ * @link: on the queue's list of requests to submit again, or of those polled
+ * @taken: when it was taken from the ring, in ns; 0: not under way. Others read
+ *         it with READ_ONCE()
  * @submitted: when its bios were handed over, in ns; 0 for never
- * @ended: when the last of them ended, in ns
+ * @ended: when the last of them ended, in ns; 0: in the worker's own hands, so
+ *         when these are free
  * @status_hva: owner's address of the status byte
  * @id: first descriptor
  * @type: VIRTIO_BLK_T_*
@@ -31,6 +36,9 @@ struct vhost_blk_vq;
  * @mask: address bits that are clear in all of the data in place
  * @nr_pages: pages charged to the queue's limit
  * @bounce: copied data and where it belongs, or NULL
+ * @nr_cached: entries of the translation cache that the data lies in
+ * @cached: their indices
+ * @polled: with the disk's poll queues: ends when vhost_blk_req_poll() looks
  * @done: links the queue's completion list
  * @pending: bios that have not ended, while submitted
  * @bios: the request's bios, @first among them; NULL while none is built
@@ -39,8 +47,8 @@ struct vhost_blk_vq;
  */
 struct vhost_blk_req {
 	struct vhost_blk_vq *vq;
+	struct vhost_blk_req *next;
 	struct list_head link;
-	struct list_head age;
 	u64 taken;
 	u64 submitted;
 	u64 ended;
@@ -52,6 +60,9 @@ struct vhost_blk_req {
 	u32 data_len;
 	unsigned int nr_pages;
 	struct vhost_blk_bounce *bounce;
+	unsigned int nr_cached;
+	u16 cached[VHOST_BLK_INLINE_VECS];
+	bool polled;
 
 	struct llist_node done;
 	atomic_t pending;
@@ -61,14 +72,12 @@ struct vhost_blk_req {
 	struct bio_vec vecs[VHOST_BLK_INLINE_VECS];
 };
 
-int vhost_blk_req_pool_init(struct vhost_blk_vq *vq);
-void vhost_blk_req_pool_free(struct vhost_blk_vq *vq);
-
 int vhost_blk_req_take(struct vhost_blk_vq *vq);
 bool vhost_blk_req_can_resume(const struct vhost_blk_vq *vq);
 void vhost_blk_req_resume(struct vhost_blk_vq *vq);
 void vhost_blk_req_ended(struct vhost_blk_req *req);
 void vhost_blk_req_end(struct vhost_blk_req *req);
-void vhost_blk_req_note_oldest(struct vhost_blk_vq *vq);
+void vhost_blk_req_look(struct vhost_blk_vq *vq);
+void vhost_blk_req_poll(struct vhost_blk_vq *vq);
 
 #endif /* VHOST_BLK_REQ_H */

@@ -25,7 +25,7 @@
  * C without its barrier loses an interrupt, D loses a kick.
  */
 #include "ring.h"
-#include "mem.h"
+#include "view.h"
 
 static u16 vhost_blk_ring_16(const struct vhost_blk_ring *ring, __virtio16 val)
 {
@@ -114,7 +114,7 @@ static int vhost_blk_ring_fetch_table(const struct vhost_blk_ring *ring,
 	if (!len || len % sizeof(struct vring_desc) ||
 	    len > sizeof(chain->table))
 		return -EBADMSG;
-	if (vhost_blk_mem_read(ring->mem, gpa, chain->table, len))
+	if (vhost_blk_view_read(ring->view, gpa, chain->table, len))
 		return -EBADMSG;
 	return len / sizeof(struct vring_desc);
 }
@@ -169,6 +169,29 @@ static int vhost_blk_ring_walk(const struct vhost_blk_ring *ring,
 }
 
 /**
+ * vhost_blk_ring_fetch() - see how many chains the driver has made available
+ * @ring: the ring
+ *
+ * Context: worker.
+ * Return: their number; -EPROTO when the ring is damaged and none is left that
+ * was made available before that.
+ */
+int vhost_blk_ring_fetch(struct vhost_blk_ring *ring)
+{
+	u16 idx;
+
+	if (ring->avail_idx == ring->last_avail) {
+		idx = vhost_blk_ring_load_avail_idx(ring);
+		if ((u16)(idx - ring->last_avail) > ring->num)
+			return -EPROTO;
+		ring->avail_idx = idx;
+		/* Pairs with the driver's barrier before avail->idx (A). */
+		smp_rmb();
+	}
+	return (u16)(ring->avail_idx - ring->last_avail);
+}
+
+/**
  * vhost_blk_ring_pop() - take the next available chain
  * @ring: the ring
  * @chain: filled with a private copy of the chain
@@ -186,17 +209,9 @@ int vhost_blk_ring_pop(struct vhost_blk_ring *ring,
 	u16 id;
 	int ret;
 
-	if (ring->avail_idx == ring->last_avail) {
-		u16 idx = vhost_blk_ring_load_avail_idx(ring);
-
-		if ((u16)(idx - ring->last_avail) > ring->num)
-			return -EPROTO;
-		if (idx == ring->last_avail)
-			return 0;
-		ring->avail_idx = idx;
-		/* Pairs with the driver's barrier before avail->idx (A). */
-		smp_rmb();
-	}
+	ret = vhost_blk_ring_fetch(ring);
+	if (ret <= 0)
+		return ret;
 
 	id = vhost_blk_ring_16(ring, READ_ONCE(ring->avail->ring[slot]));
 	if (id >= ring->num)

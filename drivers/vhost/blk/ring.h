@@ -8,7 +8,7 @@
 
 #include "core_internal.h"
 
-struct vhost_blk_mem;
+struct vhost_blk_view;
 
 /**
  * struct vhost_blk_seg - the buffer of one descriptor
@@ -45,7 +45,7 @@ struct vhost_blk_chain {
  * @desc: descriptor table, guest-shared
  * @avail: driver area, guest-shared
  * @used: device area, guest-shared
- * @mem: memory table that indirect tables are read through
+ * @view: what indirect tables are read through
  * @num: entries, a power of two
  * @little_endian: byte order of all ring fields
  * @event_idx: VIRTIO_RING_F_EVENT_IDX was negotiated
@@ -64,7 +64,7 @@ struct vhost_blk_ring {
 	struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
-	const struct vhost_blk_mem *mem;
+	struct vhost_blk_view *view;
 	u32 num;
 	bool little_endian;
 	bool event_idx;
@@ -113,6 +113,7 @@ static inline size_t vhost_blk_ring_used_size(unsigned int num)
 }
 
 int vhost_blk_ring_start(struct vhost_blk_ring *ring, u16 base);
+int vhost_blk_ring_fetch(struct vhost_blk_ring *ring);
 int vhost_blk_ring_pop(struct vhost_blk_ring *ring,
 		       struct vhost_blk_chain *chain);
 bool vhost_blk_ring_empty(const struct vhost_blk_ring *ring);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "sysfs.h"
 #include "dev.h"
+#include "pool.h"
 #include "vq.h"
 
 #include <linux/device.h>
@@ -271,6 +272,7 @@ VHOST_BLK_ATTR_WORD(worker, int, worker_pid);
 VHOST_BLK_ATTR_WORD(poll_ns, uint, window_ns);
 VHOST_BLK_ATTR_WORD(in_flight, uint, in_flight);
 VHOST_BLK_ATTR_WORD(pinned_pages, uint, pinned);
+VHOST_BLK_ATTR_WORD(cached_pages, uint, tlb.nr);
 
 static int vhost_blk_store_cpu(struct vhost_blk_vq *vq,
 			       const struct vhost_blk_attr *attr,
@@ -296,7 +298,7 @@ static ssize_t vhost_blk_show_oldest(struct vhost_blk_vq *vq,
 				     const struct vhost_blk_attr *attr,
 				     char *buf)
 {
-	u64 taken = READ_ONCE(vq->oldest);
+	u64 taken = vhost_blk_pool_oldest(vq);
 
 	return sysfs_emit(buf, "%llu\n",
 			  taken ? vhost_blk_since(vhost_blk_clock(), taken) :
@@ -365,6 +367,7 @@ static struct attribute *vhost_blk_queue_attrs[] = {
 	&vhost_blk_attr_poll_ns.attr,
 	&vhost_blk_attr_in_flight.attr,
 	&vhost_blk_attr_pinned_pages.attr,
+	&vhost_blk_attr_cached_pages.attr,
 	&vhost_blk_attr_oldest_request_ns.attr,
 #define VHOST_BLK_TUNABLE(_name, _value, _max, _text) \
 	&vhost_blk_attr_##_name.attr,

@@ -2,14 +2,13 @@
 #include "vq.h"
 #include "backend.h"
 #include "cmd.h"
+#include "event.h"
 #include "mem.h"
-#include "req.h"
+#include "pool.h"
 #include "sysfs.h"
 #include "trace.h"
 #include "worker.h"
 
-#include <linux/eventfd.h>
-#include <linux/file.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -18,14 +17,17 @@
 #define VHOST_BLK_MAX_REQ_PAGES \
 	(VHOST_BLK_MAX_BYTES / PAGE_SIZE + 2 * VHOST_BLK_MAX_SPANS)
 
+/* Entries of the translation cache for each entry of the ring. */
+#define VHOST_BLK_TLB_PER_DESC 4
+
 static unsigned int vhost_blk_max_pinned_mb = 512;
 module_param_named(max_pinned_mb, vhost_blk_max_pinned_mb, uint, 0644);
 MODULE_PARM_DESC(max_pinned_mb, "MiB a disk may pin, 13 per queue at least");
 
 /**
  * vhost_blk_vq_wake() - bring the worker back from its sleep
- * @vq: the queue; kept from going away by RCU, by the device's mutex or by
- * being on the wait queue of the kick eventfd
+ * @vq: the queue; kept from going away by RCU, by the device's mutex, by being
+ * on the wait queue of the kick eventfd or on the list of the MMU notifier
  *
  * The caller has left its message for the worker in memory.
  *
@@ -37,78 +39,6 @@ void vhost_blk_vq_wake(struct vhost_blk_vq *vq)
 	smp_mb();
 	if (READ_ONCE(vq->sleeping))
 		wake_up_process(vq->worker);
-}
-
-static void vhost_blk_vq_signal(struct vhost_blk_vq *vq,
-				struct eventfd_ctx *const *slot)
-{
-	spin_lock(&vq->signal_lock);
-	if (*slot)
-		eventfd_signal(*slot);
-	spin_unlock(&vq->signal_lock);
-}
-
-/**
- * vhost_blk_vq_signal_call() - interrupt the driver
- * @vq: the queue
- *
- * Context: worker. Never from inside a wait queue's callback: the kernel drops
- * an eventfd's signal there.
- */
-void vhost_blk_vq_signal_call(struct vhost_blk_vq *vq)
-{
-	vhost_blk_stat_inc(&vq->stats, interrupts_sent);
-	vhost_blk_vq_signal(vq, &vq->call);
-}
-
-/**
- * vhost_blk_vq_signal_err() - tell the owner that the queue has stopped
- * @vq: the queue
- *
- * Context: worker.
- */
-void vhost_blk_vq_signal_err(struct vhost_blk_vq *vq)
-{
-	vhost_blk_vq_signal(vq, &vq->err);
-}
-
-static int vhost_blk_kick_wake(wait_queue_entry_t *wait, unsigned int mode,
-			       int sync, void *key)
-{
-	struct vhost_blk_vq *vq =
-		container_of(wait, struct vhost_blk_vq, kick.wait);
-
-	if (key_to_poll(key) & EPOLLIN) {
-		WRITE_ONCE(vq->kicks, vq->kicks + 1);
-		trace_vhost_blk_kick(vq->dev_id, vq->index);
-		vhost_blk_vq_wake(vq);
-	}
-	return 0;
-}
-
-static void vhost_blk_kick_queue(struct file *file, wait_queue_head_t *head,
-				 poll_table *table)
-{
-	struct vhost_blk_kick *kick =
-		container_of(table, struct vhost_blk_kick, table);
-
-	kick->head = head;
-	add_wait_queue(head, &kick->wait);
-}
-
-/* From here on a kick wakes the worker. */
-static void vhost_blk_kick_listen(struct vhost_blk_vq *vq)
-{
-	if (vq->kick.file)
-		vfs_poll(vq->kick.file, &vq->kick.table);
-}
-
-/* From here on no kick touches the worker: none is in the callback either. */
-static void vhost_blk_kick_ignore(struct vhost_blk_vq *vq)
-{
-	if (vq->kick.head)
-		remove_wait_queue(vq->kick.head, &vq->kick.wait);
-	vq->kick.head = NULL;
 }
 
 /**
@@ -129,10 +59,8 @@ struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int dev_id, unsigned int index)
 	vhost_blk_place_setup(&vq->place, dev_id, index, &vq->stats);
 	vhost_blk_tune_init(&vq->tune);
 	vhost_blk_stats_init(&vq->stats);
-	spin_lock_init(&vq->signal_lock);
+	vhost_blk_event_init(vq);
 	init_llist_head(&vq->done);
-	init_waitqueue_func_entry(&vq->kick.wait, vhost_blk_kick_wake);
-	init_poll_funcptr(&vq->kick.table, vhost_blk_kick_queue);
 	vhost_blk_sysfs_init_queue(vq);
 	return vq;
 }
@@ -148,91 +76,8 @@ void vhost_blk_vq_free(struct vhost_blk_vq *vq)
 	if (!vq)
 		return;
 	WARN_ON_ONCE(vhost_blk_vq_running(vq));
-	vhost_blk_vq_set_kick(vq, -1);
-	vhost_blk_vq_set_call(vq, -1);
-	vhost_blk_vq_set_err(vq, -1);
+	vhost_blk_event_close(vq);
 	vhost_blk_sysfs_put_queue(vq);
-}
-
-/**
- * vhost_blk_vq_set_kick() - set the eventfd that the driver's kicks arrive on
- * @vq: the queue
- * @fd: an eventfd, or -1 for none
- *
- * A running worker looks at the ring once, so that no kick falls between two
- * eventfds.
- *
- * Context: the device's mutex is held, or the queue is out of reach.
- * Return: 0, -EBADF, or -EINVAL for another kind of file; the old eventfd stays
- * on error.
- */
-int vhost_blk_vq_set_kick(struct vhost_blk_vq *vq, int fd)
-{
-	struct file *file = NULL;
-
-	if (fd != -1) {
-		file = eventfd_fget(fd);
-		if (IS_ERR(file))
-			return PTR_ERR(file);
-	}
-
-	vhost_blk_kick_ignore(vq);
-	if (vq->kick.file)
-		fput(vq->kick.file);
-	vq->kick.file = file;
-	if (vhost_blk_vq_running(vq)) {
-		vhost_blk_kick_listen(vq);
-		vhost_blk_vq_wake(vq);
-	}
-	return 0;
-}
-
-static int vhost_blk_vq_set_eventfd(struct vhost_blk_vq *vq,
-				    struct eventfd_ctx **slot, int fd)
-{
-	struct eventfd_ctx *ctx = NULL;
-
-	if (fd != -1) {
-		ctx = eventfd_ctx_fdget(fd);
-		if (IS_ERR(ctx))
-			return PTR_ERR(ctx);
-	}
-
-	spin_lock(&vq->signal_lock);
-	swap(*slot, ctx);
-	spin_unlock(&vq->signal_lock);
-	if (ctx)
-		eventfd_ctx_put(ctx);
-	return 0;
-}
-
-/**
- * vhost_blk_vq_set_call() - set the eventfd that interrupts the driver
- * @vq: the queue
- * @fd: an eventfd, or -1 for none
- *
- * When this returns the old eventfd is not signalled any more.
- *
- * Context: the device's mutex is held, or the queue is out of reach.
- * Return: 0, -EBADF, or -EINVAL for another kind of file; the old eventfd stays
- * on error.
- */
-int vhost_blk_vq_set_call(struct vhost_blk_vq *vq, int fd)
-{
-	return vhost_blk_vq_set_eventfd(vq, &vq->call, fd);
-}
-
-/**
- * vhost_blk_vq_set_err() - set the eventfd that tells of a damaged ring
- * @vq: the queue
- * @fd: an eventfd, or -1 for none
- *
- * Context: the device's mutex is held, or the queue is out of reach.
- * Return: as vhost_blk_vq_set_call()
- */
-int vhost_blk_vq_set_err(struct vhost_blk_vq *vq, int fd)
-{
-	return vhost_blk_vq_set_eventfd(vq, &vq->err, fd);
 }
 
 /* Rings lie in guest memory: the owner cannot point us anywhere else. */
@@ -278,7 +123,8 @@ static void vhost_blk_vq_unmap(struct vhost_blk_vq *vq)
 	vhost_blk_map_destroy(&vq->desc_map);
 }
 
-static int vhost_blk_vq_alloc_scratch(struct vhost_blk_vq *vq)
+static int vhost_blk_vq_alloc_scratch(struct vhost_blk_vq *vq,
+				      const struct vhost_blk_start *start)
 {
 	int ret;
 
@@ -290,11 +136,17 @@ static int vhost_blk_vq_alloc_scratch(struct vhost_blk_vq *vq)
 		ret = -ENOMEM;
 		goto free_chain;
 	}
-	ret = vhost_blk_req_pool_init(vq);
+	ret = vhost_blk_pool_init(vq);
 	if (ret)
 		goto free_cmd;
+	ret = vhost_blk_tlb_create(&vq->tlb, VHOST_BLK_TLB_PER_DESC * vq->num,
+				   start->changes);
+	if (ret)
+		goto free_pool;
 	return 0;
 
+free_pool:
+	vhost_blk_pool_free(vq);
 free_cmd:
 	kvfree(vq->cmd);
 	vq->cmd = NULL;
@@ -306,11 +158,29 @@ free_chain:
 
 static void vhost_blk_vq_free_scratch(struct vhost_blk_vq *vq)
 {
-	vhost_blk_req_pool_free(vq);
+	vhost_blk_tlb_destroy(&vq->tlb);
+	vhost_blk_pool_free(vq);
 	kvfree(vq->cmd);
 	vq->cmd = NULL;
 	kvfree(vq->chain);
 	vq->chain = NULL;
+}
+
+/**
+ * vhost_blk_vq_set_mem() - another memory table is in force
+ * @vq: a queue whose worker is parked, or has not run yet
+ * @mem: the table; stays until the next one
+ *
+ * What is cached of the old one is dropped.
+ *
+ * Context: the device's mutex is held; sleeps.
+ */
+void vhost_blk_vq_set_mem(struct vhost_blk_vq *vq,
+			  const struct vhost_blk_mem *mem)
+{
+	vq->view.mem = mem;
+	vq->view.last = NULL;
+	vhost_blk_tlb_flush(&vq->tlb);
 }
 
 static int vhost_blk_vq_start_ring(struct vhost_blk_vq *vq,
@@ -322,7 +192,7 @@ static int vhost_blk_vq_start_ring(struct vhost_blk_vq *vq,
 	ring->desc = vq->desc_map.addr;
 	ring->avail = vq->avail_map.addr;
 	ring->used = vq->used_map.addr;
-	ring->mem = start->mem;
+	ring->view = &vq->view;
 	ring->num = vq->num;
 	ring->little_endian = virtio_legacy_is_little_endian() ||
 			      features & BIT_ULL(VIRTIO_F_VERSION_1);
@@ -336,25 +206,30 @@ static void vhost_blk_vq_set_start(struct vhost_blk_vq *vq,
 {
 	u64 pages = (u64)READ_ONCE(vhost_blk_max_pinned_mb)
 		    << (20 - PAGE_SHIFT);
+	u64 cached = BIT(vq->tlb.bits);
 
+	pages = div_u64(pages, start->nr_queues);
 	vq->mm = start->mm;
 	vq->backend = start->backend;
 	vq->serial = start->serial;
+	vq->view.tlb = &vq->tlb;
+	vhost_blk_vq_set_mem(vq, start->mem);
 	vq->read_only = start->features & BIT_ULL(VIRTIO_BLK_F_RO);
 	/* Without a way to flush, what is written is stable (5.2.6.2). */
 	vq->write_through = !(start->features & BIT_ULL(VIRTIO_BLK_F_FLUSH));
-	vq->max_pinned = clamp_t(u64, div_u64(pages, start->nr_queues),
+	vq->max_pinned = clamp_t(u64, pages > cached ? pages - cached : 0,
 				 VHOST_BLK_MAX_REQ_PAGES, UINT_MAX);
 	vq->stopping = false;
 	vq->refused = false;
 	vq->stalled = NULL;
 	WRITE_ONCE(vq->in_flight, 0);
 	vq->nr_retry = 0;
+	vq->nr_polled = 0;
+	vq->settle = false;
 	WRITE_ONCE(vq->pinned, 0);
 	vq->room = false;
 	WRITE_ONCE(vq->broken, false);
 	WRITE_ONCE(vq->window_ns, 0);
-	WRITE_ONCE(vq->oldest, 0);
 }
 
 /*
@@ -393,7 +268,7 @@ int vhost_blk_vq_prepare(struct vhost_blk_vq *vq,
 	ret = vhost_blk_vq_start_ring(vq, start);
 	if (ret)
 		goto unmap;
-	ret = vhost_blk_vq_alloc_scratch(vq);
+	ret = vhost_blk_vq_alloc_scratch(vq, start);
 	if (ret)
 		goto unmap;
 
@@ -435,8 +310,9 @@ unmap:
 void vhost_blk_vq_run(struct vhost_blk_vq *vq)
 {
 	if (vq->ring.used_idx)
-		vhost_blk_vq_signal(vq, &vq->call);
-	vhost_blk_kick_listen(vq);
+		vhost_blk_event_signal_call(vq);
+	vhost_blk_pool_show(vq);
+	vhost_blk_event_listen(vq);
 	wake_up_process(vq->worker);
 }
 
@@ -451,8 +327,9 @@ void vhost_blk_vq_run(struct vhost_blk_vq *vq)
  */
 void vhost_blk_vq_stop(struct vhost_blk_vq *vq)
 {
-	vhost_blk_kick_ignore(vq);
+	vhost_blk_event_ignore(vq);
 	kthread_stop(vq->worker);
+	vhost_blk_pool_hide(vq);
 }
 
 /**

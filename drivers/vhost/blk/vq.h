@@ -21,11 +21,14 @@
 #include <linux/wait.h>
 
 #include "cgroup.h"
+#include "cmd.h"
 #include "hold.h"
 #include "map.h"
 #include "place.h"
 #include "ring.h"
 #include "stats.h"
+#include "tlb.h"
+#include "view.h"
 #include "tune.h"
 
 struct eventfd_ctx;
@@ -33,7 +36,6 @@ struct file;
 struct mm_struct;
 struct task_struct;
 struct vhost_blk_backend;
-struct vhost_blk_cmd;
 struct vhost_blk_mem;
 struct vhost_blk_req;
 
@@ -52,6 +54,7 @@ struct vhost_blk_serial {
  * @backend: where requests go
  * @mem: memory table
  * @mm: the owner's address space
+ * @changes: the device's count of changes of @mm
  * @serial: the device's serial
  * @features: acknowledged feature bits
  * @nr_queues: queues that are about to run, at least one
@@ -60,6 +63,7 @@ struct vhost_blk_start {
 	const struct vhost_blk_backend *backend;
 	const struct vhost_blk_mem *mem;
 	struct mm_struct *mm;
+	const atomic64_t *changes;
 	struct vhost_blk_serial *serial;
 	u64 features;
 	unsigned int nr_queues;
@@ -109,6 +113,7 @@ struct vhost_blk_vq {
 	struct eventfd_ctx *err;
 
 	/* I: */
+	struct list_head inval_link;
 	struct task_struct *worker;
 	pid_t worker_pid; /* for sysfs: 0 without a worker */
 	struct mm_struct *mm;
@@ -120,6 +125,7 @@ struct vhost_blk_vq {
 	struct vhost_blk_chain *chain;
 	struct vhost_blk_cmd *cmd;
 	struct vhost_blk_req *reqs;
+	struct vhost_blk_req __rcu *shown; /* @reqs while sysfs may look */
 	unsigned int max_pinned;
 	struct vhost_blk_cgroup cgroup;
 	bool read_only;
@@ -130,21 +136,28 @@ struct vhost_blk_vq {
 
 	/* W: */
 	struct vhost_blk_ring ring ____cacheline_aligned_in_smp;
-	struct list_head free;
-	struct list_head busy; /* under way, the oldest first */
+	struct vhost_blk_req *free; /* linked by their next */
+	struct list_head polled;    /* with the disk's poll queues */
 	struct list_head retry;
 	struct vhost_blk_req *stalled;
 	unsigned int in_flight;
 	unsigned int nr_retry;
+	unsigned int nr_polled; /* requests that end when the worker looks */
 	unsigned int pinned;
 	u32 pass_bytes;
-	u32 window_ns; /* how long to poll before it sleeps */
-	u64 now;       /* last look at the clock, in ns */
-	u64 oldest; /* when the oldest request under way was taken; 0: none */
+	u32 window_ns;			/* how long to poll before it sleeps */
+	u64 now;			/* last look at the clock, in ns */
+	struct vhost_blk_limits limits; /* of the disk, as of this pass */
 	u64 kicks_seen;
+	u64 forgot; /* when the translation cache was last emptied, in ns */
 	bool room;
 	bool refused;
+	bool poll_device; /* submit to the disk's poll queues */
+	bool rested;	  /* @now is of right before this pass */
+	bool settle; /* take nothing before those that are polled are done */
 	bool broken;
+	struct vhost_blk_view view;
+	struct vhost_blk_tlb tlb;
 	struct vhost_blk_hold hold;
 	struct vhost_blk_stats stats;
 
@@ -158,13 +171,10 @@ struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int dev_id,
 					unsigned int index);
 void vhost_blk_vq_free(struct vhost_blk_vq *vq);
 
-int vhost_blk_vq_set_kick(struct vhost_blk_vq *vq, int fd);
-int vhost_blk_vq_set_call(struct vhost_blk_vq *vq, int fd);
-int vhost_blk_vq_set_err(struct vhost_blk_vq *vq, int fd);
-void vhost_blk_vq_signal_call(struct vhost_blk_vq *vq);
-void vhost_blk_vq_signal_err(struct vhost_blk_vq *vq);
 void vhost_blk_vq_wake(struct vhost_blk_vq *vq);
 
+void vhost_blk_vq_set_mem(struct vhost_blk_vq *vq,
+			  const struct vhost_blk_mem *mem);
 int vhost_blk_vq_prepare(struct vhost_blk_vq *vq,
 			 const struct vhost_blk_start *start);
 void vhost_blk_vq_run(struct vhost_blk_vq *vq);

@@ -5,14 +5,15 @@
  * once more and sleeps; from how long there was no work it learns how long to
  * poll the next time (poll.c).
  *
- * The kick eventfd and the end of a request wake it. Each first leaves its
- * message and then looks at vq->sleeping; the worker first sets vq->sleeping
- * and then looks for messages, with a full barrier between on both sides, so
- * one of the two sees the other. kthread_stop() and kthread_park() wake it
- * whatever it does.
+ * The kick eventfd, the end of a request and a change of the owner's memory
+ * wake it. Each first leaves its message and then looks at vq->sleeping; the
+ * worker first sets vq->sleeping and then looks for messages, with a full
+ * barrier between on both sides, so one of the two sees the other.
+ * kthread_stop() and kthread_park() wake it whatever it does.
  */
 #include "worker.h"
 #include "call.h"
+#include "event.h"
 #include "req.h"
 #include "trace.h"
 #include "vq.h"
@@ -30,51 +31,87 @@
 /* Chains taken before the completions among them are published. */
 #define VHOST_BLK_PASS_BUDGET 64
 
+/*
+ * A worker lets the pages of its translation cache go when it has slept for so
+ * long, in jiffies, and when it has been busy for so long.
+ */
+#define VHOST_BLK_TLB_IDLE HZ
+#define VHOST_BLK_TLB_AGE_NS NSEC_PER_SEC
+
+/*
+ * Tags taken at a time, at most; the block layer gives back what is not used.
+ * Its own users of this number stop at as many.
+ */
+#define VHOST_BLK_TAG_BATCH 32U
+
+/* Chains taken between two looks at the clock and at what the disk allows. */
+#define VHOST_BLK_LOOK_EVERY 8
+
 /* The data of these chains, in bytes. */
 #define VHOST_BLK_PASS_BYTES SZ_1M
 
-/* Takes ended requests back; true when there were any. */
-static bool vhost_blk_worker_reap(struct vhost_blk_vq *vq)
+/* Takes ended requests back. */
+static void vhost_blk_worker_reap(struct vhost_blk_vq *vq)
 {
-	struct llist_node *list = llist_del_all(&vq->done);
 	struct vhost_blk_req *req, *next;
+	struct llist_node *list;
 
-	if (!list)
-		return false;
+	if (llist_empty(&vq->done))
+		return;
+	list = llist_del_all(&vq->done);
 
 	vq->refused = false;
 	vq->now = vhost_blk_clock();
 	list = llist_reverse_order(list);
 	llist_for_each_entry_safe(req, next, list, done)
 		vhost_blk_req_end(req);
-	return true;
 }
 
 /* May the worker take a further chain? */
 static bool vhost_blk_worker_may_take(const struct vhost_blk_vq *vq)
 {
 	return !vq->broken && !vq->stalled && !vq->nr_retry && !vq->refused &&
-	       !list_empty(&vq->free) && !READ_ONCE(vq->stopping);
+	       !vq->settle && vq->free && !READ_ONCE(vq->stopping);
 }
 
 static void vhost_blk_worker_break(struct vhost_blk_vq *vq)
 {
 	WRITE_ONCE(vq->broken, true);
 	trace_vhost_blk_ring_error(vq->dev_id, vq->index, vq->ring.last_avail);
-	vhost_blk_vq_signal_err(vq);
+	vhost_blk_event_signal_err(vq);
 }
 
-/* Takes chains up to the budget; returns how many. */
-static unsigned int vhost_blk_worker_take(struct vhost_blk_vq *vq)
+/* How many chains wait to be taken, if any may be taken. */
+static unsigned int vhost_blk_worker_arrivals(struct vhost_blk_vq *vq)
+{
+	int ret;
+
+	if (!vhost_blk_worker_may_take(vq))
+		return 0;
+	ret = vhost_blk_ring_fetch(&vq->ring);
+	if (ret < 0) {
+		vhost_blk_worker_break(vq);
+		return 0;
+	}
+	return ret;
+}
+
+/* Takes chains up to @budget; returns how many. */
+static unsigned int vhost_blk_worker_take(struct vhost_blk_vq *vq,
+					  unsigned int budget)
 {
 	unsigned int nr = 0;
 	int ret;
 
 	vq->pass_bytes = 0;
-	vq->now = vhost_blk_clock();
-	while (nr < VHOST_BLK_PASS_BUDGET &&
-	       vq->pass_bytes < VHOST_BLK_PASS_BYTES &&
+	if (!vq->rested)
+		vq->now = vhost_blk_clock();
+	while (nr < budget && vq->pass_bytes < VHOST_BLK_PASS_BYTES &&
 	       vhost_blk_worker_may_take(vq)) {
+		if (nr && nr % VHOST_BLK_LOOK_EVERY == 0) {
+			vq->now = vhost_blk_clock();
+			vhost_blk_req_look(vq);
+		}
 		ret = vhost_blk_req_take(vq);
 		if (ret < 0)
 			vhost_blk_worker_break(vq);
@@ -90,6 +127,7 @@ static void vhost_blk_worker_count(struct vhost_blk_vq *vq, unsigned int nr)
 {
 	u64 kicks = READ_ONCE(vq->kicks);
 
+	vhost_blk_stat_add(&vq->stats, chains, nr);
 	vhost_blk_hist_add(&vq->stats.batch_hist, nr);
 	vhost_blk_stat_add(&vq->stats, kicks_avoided,
 			   nr - (kicks != vq->kicks_seen));
@@ -97,49 +135,86 @@ static void vhost_blk_worker_count(struct vhost_blk_vq *vq, unsigned int nr)
 }
 
 /*
- * One pass: what ended, what waited, what is new. Adjacent requests of the pass
- * merge under the plug and go to the device as a list. What has ended is shown
- * to the driver before anything that can sleep. Returns true when the pass
- * found something to do; false says only that the next one would not, right
- * now.
+ * What the kernel wants of the thread may take time, or wait for all requests
+ * of the disk, and nobody but the thread ends those that are polled.
  */
-static bool vhost_blk_worker_pass(struct vhost_blk_vq *vq)
+static bool vhost_blk_worker_must_settle(const struct vhost_blk_vq *vq)
 {
+	return vq->nr_polled &&
+	       (freezing(current) || klp_patch_pending(current) ||
+		vhost_blk_place_changed(&vq->place));
+}
+
+/*
+ * What waited and what is new goes to the device. Adjacent requests merge under
+ * the plug and go as a list; for one alone a plug would be a detour.
+ */
+static void vhost_blk_worker_submit(struct vhost_blk_vq *vq)
+{
+	bool resume = vhost_blk_req_can_resume(vq);
+	unsigned int nr = vhost_blk_worker_arrivals(vq);
+	bool plugged = resume || nr > 1;
 	struct blk_plug plug;
-	unsigned int nr;
-	bool any;
 
-	any = vhost_blk_worker_reap(vq);
-	vhost_blk_call_publish(vq);
+	if (!nr && !resume)
+		return;
 
-	blk_start_plug(&plug);
-	if (vhost_blk_req_can_resume(vq)) {
-		vhost_blk_req_resume(vq);
-		any = true;
+	vhost_blk_req_look(vq);
+	if (plugged) {
+		blk_start_plug(&plug);
+		plug.nr_ios = clamp(nr, 1U, VHOST_BLK_TAG_BATCH);
 	}
-	nr = vhost_blk_worker_take(vq);
-	blk_finish_plug(&plug);
+	vhost_blk_req_resume(vq);
+	nr = vhost_blk_worker_take(vq, plugged ? VHOST_BLK_PASS_BUDGET : 1);
+	if (plugged)
+		blk_finish_plug(&plug);
 
 	if (nr) {
 		vhost_blk_worker_count(vq, nr);
 		vhost_blk_hold_arrived(&vq->hold, nr, vq->now);
 	}
-	if (vhost_blk_worker_reap(vq))
-		any = true;
+}
+
+/* Lets the pages of the translation cache go if they may be wrong, or old. */
+static void vhost_blk_worker_forget(struct vhost_blk_vq *vq)
+{
+	if (!vhost_blk_tlb_is_stale(&vq->tlb) &&
+	    vhost_blk_since(vq->now, vq->forgot) < VHOST_BLK_TLB_AGE_NS)
+		return;
+	vhost_blk_tlb_flush(&vq->tlb);
+	vq->forgot = vq->now;
+}
+
+/*
+ * One pass: what ended, what waited, what is new. What has ended is shown to
+ * the driver before anything that can sleep.
+ */
+static void vhost_blk_worker_pass(struct vhost_blk_vq *vq)
+{
+	vhost_blk_req_poll(vq);
+	vhost_blk_worker_reap(vq);
 	vhost_blk_call_publish(vq);
-	vhost_blk_req_note_oldest(vq);
+	if (!vq->settle)
+		vq->settle = vhost_blk_worker_must_settle(vq);
+	vhost_blk_worker_forget(vq);
+
+	vhost_blk_worker_submit(vq);
+
+	vhost_blk_worker_reap(vq);
+	vhost_blk_call_publish(vq);
 	/* Only arrivals are waited for, and none can be seen. */
 	if (!vhost_blk_worker_may_take(vq))
 		vhost_blk_call_release(vq);
-	else if (vq->hold.held)
-		vhost_blk_call_release_if_due(vq, vhost_blk_clock());
-	return any || nr;
+	else
+		vhost_blk_call_release_if_due(vq, vq->now);
+	vq->rested = false;
 }
 
 /* Is there anything to do? For the eyes of the worker only. */
 static bool vhost_blk_worker_has_work(const struct vhost_blk_vq *vq)
 {
 	return !llist_empty(&vq->done) || vhost_blk_req_can_resume(vq) ||
+	       vhost_blk_tlb_is_stale(&vq->tlb) ||
 	       (vhost_blk_worker_may_take(vq) &&
 		!vhost_blk_ring_empty(&vq->ring)) ||
 	       kthread_should_stop() || kthread_should_park();
@@ -155,16 +230,21 @@ static void vhost_blk_worker_yield(struct vhost_blk_vq *vq)
 	cond_resched_tasks_rcu_qs();
 }
 
-/* Polling has to leave the thread to the kernel when that wants it. */
-static bool vhost_blk_worker_may_poll(void)
+/*
+ * Polling has to leave the thread to the kernel when that wants it, but for
+ * requests that end only by it.
+ */
+static bool vhost_blk_worker_may_poll(const struct vhost_blk_vq *vq)
 {
-	return !freezing(current) && !klp_patch_pending(current);
+	return vq->nr_polled ||
+	       (!freezing(current) && !klp_patch_pending(current));
 }
 
 /*
  * Looks for work until the window is over; true when some came. As long as an
- * interrupt is held the window does not end. The core is given up when the
- * scheduler wants it for somebody else, and the window goes on meanwhile.
+ * interrupt is held or a request is polled the window does not end. The core
+ * is given up when the scheduler wants it for somebody else, and the window
+ * goes on meanwhile.
  */
 static bool vhost_blk_worker_poll(struct vhost_blk_vq *vq, u64 start)
 {
@@ -172,26 +252,42 @@ static bool vhost_blk_worker_poll(struct vhost_blk_vq *vq, u64 start)
 	u64 now = start;
 	bool hit = false;
 
-	if (!window && !vq->hold.held)
+	if (!window && !vq->hold.held && !vq->nr_polled)
 		return false;
 
 	vhost_blk_stats_busy_end(&vq->stats, VHOST_BLK_STATE_POLL, now);
 	trace_vhost_blk_poll_begin(vq->dev_id, vq->index, window);
 	do {
+		vhost_blk_req_poll(vq);
 		hit = vhost_blk_worker_has_work(vq);
-		if (hit || !vhost_blk_worker_may_poll())
+		if (hit || !vhost_blk_worker_may_poll(vq))
 			break;
 		vhost_blk_worker_yield(vq);
 		cpu_relax();
 		now = vhost_blk_clock();
 		vhost_blk_call_release_if_due(vq, now);
-	} while (vq->hold.held || vhost_blk_since(now, start) < window);
+	} while (vq->hold.held || vq->nr_polled ||
+		 vhost_blk_since(now, start) < window);
 
-	now = vhost_blk_clock();
+	if (hit)
+		now = vhost_blk_clock();
 	vhost_blk_stats_poll_end(&vq->stats, hit, now);
 	trace_vhost_blk_poll_end(vq->dev_id, vq->index, hit,
 				 vhost_blk_since(now, start));
+	vq->now = now;
 	return hit;
+}
+
+/* Until woken; after some time the guest's memory is let go. */
+static void vhost_blk_worker_schedule(struct vhost_blk_vq *vq)
+{
+	if (!vq->tlb.nr) {
+		schedule();
+		return;
+	}
+	if (schedule_timeout(VHOST_BLK_TLB_IDLE))
+		return;
+	vhost_blk_tlb_flush(&vq->tlb);
 }
 
 /* Sleeps until woken, unless @ready says that there is a reason not to. */
@@ -208,20 +304,21 @@ static void vhost_blk_worker_sleep(struct vhost_blk_vq *vq,
 		vhost_blk_stats_busy_end(&vq->stats, VHOST_BLK_STATE_WAIT,
 					 start);
 		trace_vhost_blk_sleep(vq->dev_id, vq->index);
-		schedule();
+		vhost_blk_worker_schedule(vq);
 		now = vhost_blk_clock();
 		vhost_blk_stats_wait_end(&vq->stats, now);
 		trace_vhost_blk_wake(vq->dev_id, vq->index,
 				     vhost_blk_since(now, start));
+		vq->now = now;
 	}
 	__set_current_state(TASK_RUNNING);
 	WRITE_ONCE(vq->sleeping, false);
 }
 
-/* There was no work from @start until now: learn from it. */
+/* There was no work from @start until vq->now: learn from it. */
 static void vhost_blk_worker_adapt(struct vhost_blk_vq *vq, u64 start)
 {
-	u64 idle = vhost_blk_since(vhost_blk_clock(), start);
+	u64 idle = vhost_blk_since(vq->now, start);
 	struct vhost_blk_poll_params params;
 	u32 window = vq->window_ns;
 
@@ -234,11 +331,22 @@ static void vhost_blk_worker_adapt(struct vhost_blk_vq *vq, u64 start)
 	WRITE_ONCE(vq->window_ns, window);
 }
 
+/* May wait for CPU hotplug. */
+static void vhost_blk_worker_check_place(struct vhost_blk_vq *vq)
+{
+	if (unlikely(vhost_blk_place_changed(&vq->place))) {
+		vhost_blk_call_release(vq);
+		vhost_blk_place_check(&vq->place);
+	}
+	vhost_blk_place_awake(&vq->place);
+}
+
 /* Out of work: polls, arms, looks again, sleeps. */
 static void vhost_blk_worker_idle(struct vhost_blk_vq *vq)
 {
 	u64 start = vhost_blk_clock();
 
+	vq->now = start;
 	if (!vhost_blk_worker_poll(vq, start)) {
 		vhost_blk_call_release(vq);
 		if (vhost_blk_ring_kicks_on(&vq->ring) &&
@@ -247,26 +355,30 @@ static void vhost_blk_worker_idle(struct vhost_blk_vq *vq)
 		else
 			vhost_blk_worker_sleep(vq, vhost_blk_worker_has_work);
 	}
+	vq->rested = true;
 	vhost_blk_worker_adapt(vq, start);
-	vhost_blk_place_check(&vq->place);
-	vhost_blk_place_awake(&vq->place);
+	if (!vq->nr_polled)
+		vhost_blk_worker_check_place(vq);
 }
 
 static bool vhost_blk_worker_can_drain(const struct vhost_blk_vq *vq)
 {
-	return !llist_empty(&vq->done) || vhost_blk_req_can_resume(vq);
+	return !llist_empty(&vq->done) || vhost_blk_req_can_resume(vq) ||
+	       vhost_blk_tlb_is_stale(&vq->tlb);
 }
 
 /* Takes everything in flight back. The control path has set vq->stopping. */
 static void vhost_blk_worker_drain(struct vhost_blk_vq *vq)
 {
-	do {
-		if (vhost_blk_worker_pass(vq))
-			continue;
+	vhost_blk_worker_pass(vq);
+	while (vq->in_flight) {
 		vhost_blk_call_release(vq);
-		if (vq->in_flight)
+		if (vq->nr_polled)
+			vhost_blk_worker_yield(vq);
+		else
 			vhost_blk_worker_sleep(vq, vhost_blk_worker_can_drain);
-	} while (vq->in_flight);
+		vhost_blk_worker_pass(vq);
+	}
 	vhost_blk_call_release(vq);
 	/* Whoever serves the ring next, the driver has to kick for it. */
 	vhost_blk_ring_kicks_on(&vq->ring);
@@ -287,6 +399,10 @@ static void vhost_blk_worker_park(struct vhost_blk_vq *vq)
  */
 static void vhost_blk_worker_breathe(struct vhost_blk_vq *vq)
 {
+	if (vq->nr_polled) {
+		vhost_blk_worker_yield(vq);
+		return;
+	}
 	if (unlikely(klp_patch_pending(current))) {
 		vhost_blk_call_release(vq);
 		schedule_timeout_idle(1);
@@ -295,11 +411,8 @@ static void vhost_blk_worker_breathe(struct vhost_blk_vq *vq)
 		vhost_blk_call_release(vq);
 		try_to_freeze();
 	}
-	if (unlikely(vhost_blk_place_changed(&vq->place))) {
-		vhost_blk_call_release(vq);
-		vhost_blk_place_check(&vq->place);
-	}
-	vhost_blk_place_awake(&vq->place);
+	vhost_blk_worker_check_place(vq);
+	vq->settle = false;
 	vhost_blk_worker_yield(vq);
 }
 
@@ -307,6 +420,15 @@ static u32 vhost_blk_worker_hold_ns(const struct vhost_blk_vq *vq)
 {
 	return vhost_blk_tune_get(&vq->tune, VHOST_BLK_TUNE_hold_us) *
 	       NSEC_PER_USEC;
+}
+
+/* What may be set at any time holds from the next pass on. */
+static void vhost_blk_worker_tune(struct vhost_blk_vq *vq)
+{
+	const struct vhost_blk_tune *tune = &vq->tune;
+
+	vq->hold.max_ns = vhost_blk_worker_hold_ns(vq);
+	vq->poll_device = vhost_blk_tune_get(tune, VHOST_BLK_TUNE_poll_device);
 }
 
 static void vhost_blk_worker_init(struct vhost_blk_vq *vq)
@@ -331,11 +453,11 @@ static int vhost_blk_worker_fn(void *data)
 			continue;
 		}
 
-		vq->hold.max_ns = vhost_blk_worker_hold_ns(vq);
+		vhost_blk_worker_tune(vq);
 		vhost_blk_ring_kicks_off(&vq->ring);
-		if (vhost_blk_worker_pass(vq))
-			vhost_blk_worker_breathe(vq);
-		else
+		vhost_blk_worker_pass(vq);
+		vhost_blk_worker_breathe(vq);
+		if (!vhost_blk_worker_has_work(vq))
 			vhost_blk_worker_idle(vq);
 	}
 	vhost_blk_worker_drain(vq);

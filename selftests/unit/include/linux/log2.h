@@ -6,5 +6,6 @@
 #include "../../core_internal.h"
 
 #define ilog2(n) (63 - __builtin_clzll(n))
+#define order_base_2(n) ((n) > 1 ? ilog2((n)-1) + 1 : 0)
 
 #endif /* UNIT_LINUX_LOG2_H */

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What an answered request adds to the statistics of its queue.
+ */
+#ifndef VHOST_BLK_ACCOUNT_H
+#define VHOST_BLK_ACCOUNT_H
+
+#include <linux/types.h>
+
+struct vhost_blk_req;
+
+void vhost_blk_account(const struct vhost_blk_req *req, u8 status, u32 len);
+
+#endif /* VHOST_BLK_ACCOUNT_H */

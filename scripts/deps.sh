@@ -40,7 +40,7 @@ group_packages() {
 	profile)
 		echo gcc libc6-dev make binutils python3 qemu-system-x86 fio ;;
 	bench)
-		echo fio jq python3-minimal qemu-utils qemu-system-common ;;
+		echo fio jq python3 qemu-system-common gnuplot-nox ;;
 	*)
 		return 1 ;;
 	esac

@@ -1,23 +1,12 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What the demo does in its guest (busybox). host.sh puts this file there.
+# What the demo does in its guest (busybox). host.sh puts this file there, after
+# scripts/vm/guest-disks.sh.
 #
 # shellcheck disable=SC3043 # busybox has local
 
 mnt=/mnt/demo
-
-# node SERIAL: the disk with this serial
-node() {
-	local dir serial
-
-	for dir in /sys/block/vd*; do
-		read -r serial 2>/dev/null < "$dir/serial"
-		[ "$serial" != "$1" ] || { echo "/dev/${dir##*/}"; return; }
-	done
-	echo "no disk $1" >&2
-	return 1
-}
 
 mount_disk() {
 	mkdir -p $mnt && mount "$(node demo)" $mnt
@@ -65,20 +54,6 @@ sums() {
 
 size_of_tree() {
 	du -sm $mnt | cut -f 1
-}
-
-# interrupts NODE: all of the disk's queues
-interrupts() {
-	local virtio
-
-	virtio=$(readlink -f "/sys/block/${1##*/}/device")
-	awk -v virtio="${virtio##*/}" '
-		NR == 1 { cpus = NF; next }
-		$NF ~ ("^" virtio "-req\\.") {
-			for (i = 2; i <= cpus + 1; i++)
-				n += $i
-		}
-		END { print n + 0 }' /proc/interrupts
 }
 
 # bench SERIAL DEPTH SECONDS: prints IOPS, requests, interrupts

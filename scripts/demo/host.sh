@@ -11,43 +11,23 @@ poll_ns=5000000
 cd "$(dirname "$0")/../.."
 # shellcheck source=scripts/vm/guest.sh
 . scripts/vm/guest.sh
+# shellcheck source=scripts/vm/progress.sh
+. scripts/vm/progress.sh
+# shellcheck source=scripts/vm/null-blk.sh
+. scripts/vm/null-blk.sh
 # shellcheck source=scripts/demo/bench.sh
 . scripts/demo/bench.sh
 
-: "${DEMO_STARTED:=$EPOCHSECONDS}"
 : "${DEMO_REPEATS:=3}"
 : "${DEMO_SECONDS:=3}"
 tmp=/run/demo
 disk=""
-
-# The same in run.sh.
-step() {
-	local seconds=$((EPOCHSECONDS - DEMO_STARTED))
-
-	printf '[%d:%02d] %s\n' $((seconds / 60)) $((seconds % 60)) "$*"
-}
-
-# null_disk NAME ATTRIBUTE=VALUE...: makes a null_blk device, sets disk to it
-null_disk() {
-	local name=$1 dir=/sys/kernel/config/nullb/$1 pair
-	shift
-
-	mkdir "$dir"
-	for pair in blocksize=512 submit_queues=2 queue_mode=2 irqmode=0 "$@"; do
-		echo "${pair#*=}" > "$dir/${pair%%=*}"
-	done
-	echo 1 > "$dir/power"
-	# newer kernels call the disk as its directory, others count
-	disk=/dev/$name
-	[[ -b $disk ]] || disk=/dev/nullb$(< "$dir/index")
-}
 
 # The disk of the demo keeps what is written; those to measure do not, and are
 # one for each way to it, all alike.
 make_disks() {
 	local name
 
-	modprobe null_blk nr_devices=0
 	null_disk demo size=256 memory_backed=1
 	demo_disk=$disk
 	for name in vhost native uring; do
@@ -71,10 +51,15 @@ start_guest() {
 	      -device virtio-blk-pci,drive=uring,iothread=uring,num-queues=1,serial=uring)
 	GUEST_CPUS=2 guest_start demo "${args[@]}"
 	guest_wait_boot demo
-	guest_put demo scripts/demo/guest.sh /run/demo.sh
+	put_functions
 }
 
-# in_guest COMMAND: with the functions of guest.sh
+put_functions() {
+	cat scripts/vm/guest-disks.sh scripts/demo/guest.sh > "$tmp/guest.sh"
+	guest_put demo "$tmp/guest.sh" /run/demo.sh
+}
+
+# in_guest COMMAND: with these functions
 in_guest() {
 	guest_run demo ". /run/demo.sh
 $1" 300
@@ -103,7 +88,7 @@ guest_fills_disk() {
 guest_reboots() {
 	step "guest: reboot"
 	guest_reboot demo
-	guest_put demo scripts/demo/guest.sh /run/demo.sh
+	put_functions
 	step "guest: e2fsck -f, checksums"
 	in_guest 'check_disk'
 	in_guest 'mount_disk && sums' > "$tmp/sums.reboot"

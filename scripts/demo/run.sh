@@ -14,22 +14,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-started=$EPOCHSECONDS
+# shellcheck source=scripts/vm/progress.sh
+. scripts/vm/progress.sh
 results=$PWD/demo-results
-log=""
 passed=""
-
-# The same in host.sh.
-step() {
-	local seconds=$((EPOCHSECONDS - started))
-
-	printf '[%d:%02d] %s\n' $((seconds / 60)) $((seconds % 60)) "$*"
-}
 
 verdict() {
 	local status=$?
 
-	[[ -z $log ]] || rm -f "$log"
 	# A signal also ends here, with whatever status there was.
 	if [[ -n $passed ]]; then
 		step "done; the table is in ${results##*/}/"
@@ -41,19 +33,10 @@ verdict() {
 	exit "$status"
 }
 
-# quietly COMMAND...: its output only if it fails
-quietly() {
-	"$@" > "$log" 2>&1 || {
-		cat "$log"
-		return 1
-	}
-}
-
 main() {
 	local kdir
 
 	trap verdict EXIT
-	log=$(mktemp)
 	step "Debian packages"
 	scripts/deps.sh build lab qemu
 
@@ -67,7 +50,7 @@ main() {
 	mkdir "$results"
 	step "booting a host in emulation (2 CPUs)"
 	scripts/vm/run.sh --timeout 1200 --out "$results" -- \
-		env DEMO_STARTED="$started" \
+		env STARTED="$STARTED" \
 		DEMO_REPEATS="${DEMO_REPEATS:-3}" \
 		DEMO_SECONDS="${DEMO_SECONDS:-3}" scripts/demo/host.sh
 	[[ -s $results/results.json ]]

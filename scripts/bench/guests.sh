@@ -1,0 +1,152 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Guests with the disks of the ways, all of them on $bench_device. For host.sh.
+#
+# shellcheck disable=SC2034,SC2154 # shared with ways.sh and host.sh
+
+scsi_target=/sys/kernel/config/target
+scsi_wwn=naa.6001405bench0001
+
+# add_vhost ID QUEUES: to args
+add_vhost() {
+	args+=(-device "vhost-blk-pci,path=$bench_device,num-queues=$2,serial=$1,read-only=$bench_read_only")
+}
+
+# add_qemu ID QUEUES AIO: the file is not locked, because others have it too
+add_qemu() {
+	args+=(-object "iothread,id=$1,poll-max-ns=0"
+	       -blockdev "driver=host_device,node-name=$1,filename=$bench_device,cache.direct=on,aio=$3,locking=off,read-only=$bench_read_only"
+	       -device "virtio-blk-pci,drive=$1,iothread=$1,num-queues=$2,serial=$1")
+}
+
+# add_user QUEUES: starts a qemu-storage-daemon
+add_user() {
+	qemu-storage-daemon \
+		--object "iothread,id=io,poll-max-ns=$BENCH_POLL_NS" \
+		--blockdev "driver=host_device,node-name=disk,filename=$bench_device,cache.direct=on,aio=io_uring,locking=off,read-only=$bench_read_only" \
+		--export "type=vhost-user-blk,id=export,node-name=disk,iothread=io,num-queues=$1,writable=$bench_writable_onoff,addr.type=unix,addr.path=$tmp/user.sock" \
+		--pidfile "$tmp/user.pid" --daemonize || return
+	args+=(-chardev "socket,id=user,path=$tmp/user.sock"
+	       -device "vhost-user-blk-pci,chardev=user,num-queues=$1")
+}
+
+# add_scsi QUEUES: sets a target up
+add_scsi() {
+	local store=$scsi_target/core/iblock_0/bench
+	local portal=$scsi_target/vhost/$scsi_wwn/tpgt_1
+
+	modprobe -a vhost_scsi target_core_iblock || return
+	mkdir -p "$store" "$portal/lun/lun_0"
+	echo "udev_path=$bench_device,readonly=$bench_read_only_digit" \
+		> "$store/control"
+	echo 1 > "$store/enable"
+	echo 0 > "$store/attrib/emulate_pr"
+	ln -s "$store" "$portal/lun/lun_0/disk"
+	echo "$scsi_wwn" > "$portal/nexus"
+	args+=(-device "vhost-scsi-pci,wwpn=$scsi_wwn,num_queues=$1")
+}
+
+scsi_remove() {
+	local store=$scsi_target/core/iblock_0/bench
+	local portal=$scsi_target/vhost/$scsi_wwn/tpgt_1
+
+	[[ -d $store ]] || return 0
+	if [[ -d $portal ]]; then
+		rm -f "$portal/lun/lun_0/disk"
+		echo NULL > "$portal/nexus"
+		rmdir "$portal/lun/lun_0" "$portal" "${portal%/*}"
+	fi
+	rmdir "$store" "${store%/*}"
+}
+
+# add_disk NAME QUEUES
+add_disk() {
+	case $1 in
+	vhost) add_vhost "$1" "$2" ;;
+	native) add_qemu "$1" "$2" native ;;
+	uring) add_qemu "$1" "$2" io_uring ;;
+	scsi) add_scsi "$2" ;;
+	user) add_user "$2" ;;
+	esac
+}
+
+# pin GUEST: vCPUs to the first CPUs of the host, one each, whoever serves the
+# disks to the last one.
+pin() {
+	local pid dir name last
+
+	pid=$(guest_pid "$1")
+	last=$(($(nproc) - 1))
+	for dir in /proc/"$pid"/task/*; do
+		read -r name < "$dir/comm"
+		case $name in
+		CPU\ *) taskset -cp "${name//[^0-9]/}" "${dir##*/}" ;;
+		IO\ mon*) ;;
+		IO\ *) taskset -cp "$last" "${dir##*/}" ;;
+		esac
+	done
+	if [[ -s $tmp/user.pid ]]; then
+		taskset -acp "$last" "$(< "$tmp/user.pid")"
+	fi
+	while read -r pid; do
+		taskset -cp "$last" "$pid"
+	done < <(pgrep "^vhost-$pid\$")
+	for dir in /sys/class/vhost-blk/*/queues/*/cpu; do
+		[[ ! -e $dir ]] || echo "$last" > "$dir"
+	done
+}
+
+# bench_guest_start NAME CPUS QUEUES DISKS...: and waits until it has booted
+bench_guest_start() {
+	local name=$1 cpus=$2 queues=$3 id
+	local -a args=(-name "$1,debug-threads=on")
+	shift 3
+
+	for id in "$@"; do
+		add_disk "$id" "$queues" || return
+	done
+	step "guest with $cpus CPUs, $queues queues: $*"
+	GUEST_CPUS=$cpus GUEST_MEM_SHARED=1 guest_start "$name" "${args[@]}"
+	guest_wait_boot "$name"
+	cat scripts/vm/guest-disks.sh scripts/bench/in-guest.sh \
+		> "$tmp/in-guest.sh"
+	guest_put "$name" "$tmp/in-guest.sh" /run/bench.sh
+	bench_guest=$name
+}
+
+bench_guest_stop() {
+	guest_stop "$1"
+	bench_guest_clean
+}
+
+# What belongs to no QEMU of ours.
+bench_guest_clean() {
+	local pid
+
+	if [[ -s $tmp/user.pid ]]; then
+		read -r pid < "$tmp/user.pid"
+		kill "$pid" 2>/dev/null || true
+		while kill -0 "$pid" 2>/dev/null; do
+			guest_nap
+		done
+		rm -f "$tmp"/user.{pid,sock}
+	fi
+	scsi_remove
+}
+
+# trace_kicks: lets the kernel count them, of all guests: writes to the fast MMIO
+# bus, or MMIO writes that are not to the local APIC. Once for good: an emulated
+# host does not stand code that changes often (see guest_keep_kvm).
+trace_kicks() {
+	local dir=/sys/kernel/tracing/instances/vhost-bench
+	local apic='gpa < 0xfee00000 || gpa > 0xfeefffff'
+
+	guest_load_kvm
+	mkdir "$dir"
+	echo 8 > "$dir/buffer_size_kb"
+	echo "type == 2 && ($apic)" > "$dir/events/kvm/kvm_mmio/filter"
+	echo 1 > "$dir/events/kvm/kvm_mmio/enable"
+	[[ ! -d $dir/events/kvm/kvm_fast_mmio ]] ||
+		echo 1 > "$dir/events/kvm/kvm_fast_mmio/enable"
+}

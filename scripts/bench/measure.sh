@@ -1,0 +1,121 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# One measurement: fio on the host or in a guest, while meter.py counts what the
+# host spends on it. For host.sh, which has step and $tmp.
+#
+# A work is "RW BS DEPTH JOBS", in fio's words.
+#
+# shellcheck disable=SC2154 # tmp, way_*, bench_*
+
+fio_more=()
+
+meter_start() {
+	mkfifo "$tmp/meter.in" "$tmp/meter.out"
+	scripts/bench/meter.py "$BENCH_OUT/samples.jsonl" \
+		<"$tmp/meter.in" >"$tmp/meter.out" &
+	meter_pid=$!
+	exec {meter_in}>"$tmp/meter.in" {meter_out}<"$tmp/meter.out"
+}
+
+meter_stop() {
+	exec {meter_in}>&- {meter_out}<&-
+	wait "$meter_pid"
+	rm "$tmp"/meter.{in,out}
+}
+
+# engine_args ENGINE: sets engine to fio's arguments
+engine_args() {
+	case $1 in
+	libaio) engine=(--ioengine=libaio) ;;
+	uring | polled)
+		engine=(--ioengine=io_uring --fixedbufs --registerfiles)
+		[[ $1 == uring ]] || engine+=(--hipri) ;;
+	esac
+}
+
+# fio_args WORK ENGINE: sets fio_line; fio_more is added to it. Where nothing may
+# be written fio is told so.
+fio_args() {
+	local rw bs depth jobs
+	local -a engine
+
+	read -r rw bs depth jobs <<<"$1"
+	engine_args "$2"
+	fio_line=(--name=bench "--rw=$rw" "--bs=$bs" "--iodepth=$depth"
+		  "--numjobs=$jobs" "${engine[@]}" --direct=1 --thread
+		  --time_based "--runtime=$BENCH_SECONDS" --norandommap
+		  --randrepeat=0 --group_reporting
+		  --unified_rw_reporting=mixed --lat_percentiles=1
+		  --clat_percentiles=0 --percentile_list=50:99
+		  --output-format=json "${fio_more[@]}")
+	[[ $rw != randrw ]] || fio_line+=(--rwmixread=70)
+	[[ -n $bench_writable ]] || fio_line+=(--readonly)
+}
+
+# in_guest GUEST COMMAND: with the functions of scripts/vm/guest-disks.sh and
+# in-guest.sh
+in_guest() {
+	guest_run "$1" ". /run/bench.sh
+$2" 300
+}
+
+# run_fio WAY: with fio_line; what it prints is in $tmp/fio
+run_fio() {
+	if [[ -z ${way_disk[$1]} ]]; then
+		fio --filename="$bench_device" "${fio_line[@]}" > "$tmp/fio"
+	else
+		in_guest "${way_guest[$1]:-$bench_guest}" \
+			"bench_fio ${way_disk[$1]} ${fio_line[*]}" > "$tmp/fio"
+	fi
+}
+
+# measure STAGE WAY WORK REPEAT [LABEL=VALUE...]: adds to bench_line
+measure() {
+	local stage=$1 way=$2 work=$3 repeat=$4
+	local rw bs depth jobs iops interrupts=-1 guest pid=""
+	local -a fio_line
+	shift 4
+
+	read -r rw bs depth jobs <<<"$work"
+	way_begin "$way" "$depth"
+	fio_args "$work" "${way_engine[$way]}"
+	if [[ -n ${way_disk[$way]} ]]; then
+		guest=${way_guest[$way]:-$bench_guest}
+		pid=$(guest_pid "$guest")
+	fi
+	echo "begin device=${bench_device##*/} seconds=$BENCH_SECONDS pid=$pid" \
+		>&"$meter_in"
+	run_fio "$way" || {
+		step "fio failed: $stage, $way, $work"
+		cat "$tmp/fio"
+		return 1
+	}
+	[[ -z $pid ]] || read -r _ interrupts < "$tmp/fio"
+	echo "record fio=$tmp/fio stage=$stage way=$way rw=$rw bs=$bs" \
+		"depth=$depth jobs=$jobs repeat=$repeat" \
+		"device=$bench_device_name guest_interrupts=$interrupts $*" \
+		>&"$meter_in"
+	read -r iops <&"$meter_out"
+	way_end "$way"
+	bench_line+=" $way $iops"
+}
+
+# race STAGE WORKS WAYS [LABEL=VALUE...]: every way with every work, then all of
+# it again: what drifts hits them alike. WORKS and WAYS name arrays.
+race() {
+	local stage=$1 repeat work way bench_line
+	local -n race_works=$2 race_ways=$3
+	shift 3
+
+	for ((repeat = 1; repeat <= BENCH_REPEATS; repeat++)); do
+		for work in "${race_works[@]}"; do
+			bench_line=""
+			for way in "${race_ways[@]}"; do
+				measure "$stage" "$way" "$work" "$repeat" "$@"
+			done
+			step "$stage $bench_device_name $work," \
+				"$repeat of $BENCH_REPEATS:$bench_line"
+		done
+	done
+}

@@ -15,7 +15,7 @@ add_vhost() {
 
 # add_qemu ID QUEUES AIO: the file is not locked, because others have it too
 add_qemu() {
-	args+=(-object "iothread,id=$1,poll-max-ns=0"
+	args+=(-object "iothread,id=$1"
 	       -blockdev "driver=host_device,node-name=$1,filename=$bench_device,cache.direct=on,aio=$3,locking=off,read-only=$bench_read_only"
 	       -device "virtio-blk-pci,drive=$1,iothread=$1,num-queues=$2,serial=$1")
 }

@@ -78,6 +78,7 @@ main() {
 	describe
 	trap cleanup EXIT
 	load_module
+	probe_ways
 	trace_kicks
 	null_disk bench size=65536 submit_queues="$(nproc)" poll_queues=1
 	use_device null_blk "$disk" yes

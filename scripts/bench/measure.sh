@@ -78,7 +78,7 @@ measure() {
 	shift 4
 
 	read -r rw bs depth jobs <<<"$work"
-	way_begin "$way" "$depth"
+	way_begin "$way"
 	fio_args "$work" "${way_engine[$way]}"
 	if [[ -n ${way_disk[$way]} ]]; then
 		guest=${way_guest[$way]:-$bench_guest}

@@ -57,7 +57,8 @@ stage_race() {
 	local -a works ways disks
 
 	ways_of bare-libaio bare-uring bare-polled vhost-kick vhost-adaptive \
-		vhost-polling qemu-native qemu-uring vhost-scsi vhost-user
+		vhost-polling vhost-polldev qemu-native qemu-native-poll \
+		qemu-uring qemu-uring-poll vhost-scsi vhost-user
 	works_of randread 4k "1 32" 1
 	with_guest 1 1 race race works ways queues=1
 }
@@ -69,7 +70,8 @@ stage_poll() {
 	local -a fio_more=(--cpus_allowed=0)
 
 	ways_of vhost-kick-uring vhost-guestpoll vhost-bothpoll \
-		qemu-native-guestpoll qemu-uring-guestpoll
+		qemu-native-guestpoll qemu-native-bothpoll \
+		qemu-uring-guestpoll qemu-uring-bothpoll
 	works_of randread 4k "1 32" 1
 	with_guest 2 2 race poll works ways queues=2
 }

@@ -27,8 +27,12 @@ way vhost-kick vhost libaio
 way vhost-adaptive vhost libaio
 way vhost-polling vhost libaio
 way vhost-polldev vhost libaio
+# With an iothread that polls as long as QEMU lets it by default, or as long as
+# vhost-blk may: which of them is best depends on the work.
 way qemu-native native libaio
+way qemu-native-poll native libaio
 way qemu-uring uring libaio
+way qemu-uring-poll uring libaio
 way vhost-scsi scsi libaio
 way vhost-user user libaio
 # The guest polls for completions: a guest with poll queues.
@@ -36,10 +40,11 @@ way vhost-kick-uring vhost uring
 way vhost-guestpoll vhost polled
 way vhost-bothpoll vhost polled
 way qemu-native-guestpoll native polled
+way qemu-native-bothpoll native polled
 way qemu-uring-guestpoll uring polled
+way qemu-uring-bothpoll uring polled
 
-# Found by tune.sh: "DISK DEPTH" -> poll-max-ns of QEMU's iothread
-declare -A tuned=()
+qemu_poll_ns=32768	# the default of poll-max-ns
 
 # vhost_set DISK NAME=VALUE...: for all queues of a vhost-blk disk; an empty
 # value is that of the module.
@@ -57,17 +62,13 @@ vhost_set() {
 	done
 }
 
-vhost_has() {
-	compgen -G "/sys/class/vhost-blk/vhost-blk*/queues/0/$1" >/dev/null
-}
-
 # iothread_set ID POLL_NS
 iothread_set() {
 	guest_qmp "$bench_guest" '{"execute":"qom-set","arguments":{
 "path":"/objects/'"$1"'","property":"poll-max-ns","value":'"$2"'}}' >/dev/null
 }
 
-# way_begin WAY DEPTH
+# way_begin WAY: sets its mode
 way_begin() {
 	local disk=${way_disk[$1]}
 
@@ -79,8 +80,12 @@ way_begin() {
 			poll_ns_grow_start=1000000000 poll_ns_shrink=1 ;;
 	vhost-polldev)
 		vhost_set "$disk" poll_device=1 ;;
+	qemu-*-guestpoll)
+		iothread_set "$disk" $qemu_poll_ns ;;
+	qemu-*poll)
+		iothread_set "$disk" "$BENCH_POLL_NS" ;;
 	qemu-*)
-		iothread_set "$disk" "${tuned[$disk $2]:-$BENCH_POLL_NS}" ;;
+		iothread_set "$disk" $qemu_poll_ns ;;
 	esac
 }
 
@@ -96,19 +101,40 @@ way_end() {
 			poll_ns_shrink= ;;
 	vhost-polldev)
 		vhost_set "$disk" poll_device= ;;
-	qemu-*)
-		iothread_set "$disk" 0 ;;
 	esac
+}
+
+# cannot REASON WAY...
+cannot() {
+	local name
+
+	for name in "${@:2}"; do
+		way_why_not[$name]=$1
+		echo "skipped=$name: $1" >> "$BENCH_OUT/environment"
+		step "not measured: $name: $1"
+	done
+}
+
+# probe_ways: what this host and this module can
+probe_ways() {
+	[[ -e /sys/module/vhost_blk/parameters/poll_device ]] ||
+		cannot "this module cannot poll a device" vhost-polldev
+	modprobe -a vhost_scsi target_core_iblock 2>/dev/null ||
+		cannot "the kernel has no vhost_scsi" vhost-scsi
+	command -v qemu-storage-daemon >/dev/null ||
+		cannot "there is no qemu-storage-daemon" vhost-user
 }
 
 # wanted WAYS...: prints those of them that --only lets through and that can be
 # measured here
 wanted() {
 	local name pattern
+	local -a patterns
 
+	read -ra patterns <<<"${BENCH_ONLY:-*}"
 	for name in "$@"; do
 		[[ -z ${way_why_not[$name]:-} ]] || continue
-		for pattern in ${BENCH_ONLY:-*}; do
+		for pattern in "${patterns[@]}"; do
 			# shellcheck disable=SC2053 # a pattern it is
 			if [[ $name == $pattern ]]; then
 				echo "$name"

@@ -5,6 +5,9 @@
 #
 # shellcheck disable=SC2034,SC2154 # shared with ways.sh and host.sh
 
+kick_trace=/sys/kernel/tracing/instances/vhost-bench
+bench_guests=()		# those that run
+bench_guest_args=()	# what all that are started get
 scsi_target=/sys/kernel/config/target
 scsi_wwn=naa.6001405bench0001
 
@@ -20,12 +23,26 @@ add_qemu() {
 	       -device "virtio-blk-pci,drive=$1,iothread=$1,num-queues=$2,serial=$1")
 }
 
+# add_threads ID QUEUES THREADS: each has its share of the queues
+add_threads() {
+	local i mapping=""
+
+	for ((i = 0; i < $3; i++)); do
+		args+=(-object "iothread,id=$1-$i")
+		mapping+=",{\"iothread\":\"$1-$i\"}"
+	done
+	args+=(-blockdev "driver=host_device,node-name=$1,filename=$bench_device,cache.direct=on,aio=native,locking=off,read-only=$bench_read_only"
+	       -device "{\"driver\":\"virtio-blk-pci\",\"drive\":\"$1\",\"num-queues\":$2,\"serial\":\"$1\",\"iothread-vq-mapping\":[${mapping#,}]}")
+}
+
 # add_user QUEUES: starts a qemu-storage-daemon
 add_user() {
+	local writable=${bench_writable:+on}
+
 	qemu-storage-daemon \
 		--object "iothread,id=io,poll-max-ns=$BENCH_POLL_NS" \
 		--blockdev "driver=host_device,node-name=disk,filename=$bench_device,cache.direct=on,aio=io_uring,locking=off,read-only=$bench_read_only" \
-		--export "type=vhost-user-blk,id=export,node-name=disk,iothread=io,num-queues=$1,writable=$bench_writable_onoff,addr.type=unix,addr.path=$tmp/user.sock" \
+		--export "type=vhost-user-blk,id=export,node-name=disk,iothread=io,num-queues=$1,writable=${writable:-off},addr.type=unix,addr.path=$tmp/user.sock" \
 		--pidfile "$tmp/user.pid" --daemonize || return
 	args+=(-chardev "socket,id=user,path=$tmp/user.sock"
 	       -device "vhost-user-blk-pci,chardev=user,num-queues=$1")
@@ -38,7 +55,7 @@ add_scsi() {
 
 	modprobe -a vhost_scsi target_core_iblock || return
 	mkdir -p "$store" "$portal/lun/lun_0"
-	echo "udev_path=$bench_device,readonly=$bench_read_only_digit" \
+	echo "udev_path=$bench_device,readonly=$((${#bench_writable} == 0))" \
 		> "$store/control"
 	echo 1 > "$store/enable"
 	echo 0 > "$store/attrib/emulate_pr"
@@ -64,8 +81,10 @@ scsi_remove() {
 add_disk() {
 	case $1 in
 	vhost) add_vhost "$1" "$2" ;;
-	native) add_qemu "$1" "$2" native ;;
-	uring) add_qemu "$1" "$2" io_uring ;;
+	native-q*) add_qemu "$1" "${1##*q}" native ;;
+	native | new-native) add_qemu "$1" "$2" native ;;
+	uring | new-uring) add_qemu "$1" "$2" io_uring ;;
+	new-threads-*) add_threads "$1" "$2" "${1##*-}" ;;
 	scsi) add_scsi "$2" ;;
 	user) add_user "$2" ;;
 	esac
@@ -100,23 +119,39 @@ pin() {
 # bench_guest_start NAME CPUS QUEUES DISKS...: and waits until it has booted
 bench_guest_start() {
 	local name=$1 cpus=$2 queues=$3 id
-	local -a args=(-name "$1,debug-threads=on")
+	local -a args=(-name "$1,debug-threads=on" "${bench_guest_args[@]}")
 	shift 3
 
 	for id in "$@"; do
-		add_disk "$id" "$queues" || return
+		add_disk "$id" "$queues"
 	done
 	step "guest with $cpus CPUs, $queues queues: $*"
 	GUEST_CPUS=$cpus GUEST_MEM_SHARED=1 guest_start "$name" "${args[@]}"
+	bench_guests+=("$name")
 	guest_wait_boot "$name"
 	cat scripts/vm/guest-disks.sh scripts/bench/in-guest.sh \
 		> "$tmp/in-guest.sh"
 	guest_put "$name" "$tmp/in-guest.sh" /run/bench.sh
-	bench_guest=$name
 }
 
+# with_newer_qemu COMMAND...: guests it starts have that one. Its firmware, where
+# Debian has it in packages of its own, may be that of the installed QEMU.
+with_newer_qemu() {
+	local GUEST_QEMU=$BENCH_NEWER_QEMU/usr/bin/qemu-system-x86_64
+	local -a bench_guest_args=(-L "$BENCH_NEWER_QEMU/usr/share/qemu"
+				   -L /usr/share/seabios -L /usr/share/qemu)
+
+	"$@"
+}
+
+# bench_guest_stop: all of them
 bench_guest_stop() {
-	guest_stop "$1"
+	local name
+
+	for name in "${bench_guests[@]}"; do
+		guest_stop "$name"
+	done
+	bench_guests=()
 	bench_guest_clean
 }
 
@@ -139,7 +174,7 @@ bench_guest_clean() {
 # bus, or MMIO writes that are not to the local APIC. Once for good: an emulated
 # host does not stand code that changes often (see guest_keep_kvm).
 trace_kicks() {
-	local dir=/sys/kernel/tracing/instances/vhost-bench
+	local dir=$kick_trace
 	local apic='gpa < 0xfee00000 || gpa > 0xfeefffff'
 
 	guest_load_kvm

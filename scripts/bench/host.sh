@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The part of the bench that runs on the host with the module: in the lab's, or
-# on a real one (see run.sh, which sets BENCH_*).
+# on a real one. run.sh starts it and sets BENCH_*, VHOST_BLK_KO, LAB_*.
 
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -22,10 +22,14 @@ cd "$(dirname "$0")/../.."
 . scripts/bench/stages.sh
 
 tmp=/run/vhost-blk-bench
+null_name="vhost-bench"
+loaded=""		# not empty: we have loaded the module
 bench_device=""		# what is measured
 bench_device_name=""	# what the report calls it
-bench_guest=""		# where ways with a disk are measured
 bench_writable=""	# not empty: may be written
+bench_read_only=on	# the same for QEMU
+bench_cpus=1		# vCPUs of guests with several jobs
+bench_jobs=""		# how many jobs, as a list
 
 # use_device NAME DEVICE WRITABLE
 use_device() {
@@ -33,24 +37,63 @@ use_device() {
 	bench_device=$2
 	bench_writable=$3
 	bench_read_only=on
-	bench_read_only_digit=1
-	bench_writable_onoff=off
-	if [[ -n $3 ]]; then
-		bench_read_only=off
-		bench_read_only_digit=0
-		bench_writable_onoff=on
-	fi
+	[[ -z $3 ]] || bench_read_only=off
+}
+
+# Waits for a disk that a driver finds in its own time.
+nvme_up() {
+	local tries
+
+	modprobe nvme poll_queues=1
+	for ((tries = 0; tries < 100; tries++)); do
+		[[ ! -b /dev/nvme0n1 ]] || return 0
+		guest_nap
+	done
+	step "no NVMe disk"
+	return 1
+}
+
+# device_up DEVICE: one of BENCH_DEVICES. Only what belongs to the bench may be
+# written, and what run.sh was told.
+device_up() {
+	case $1 in
+	null)
+		null_disk "$null_name" size=65536 \
+			submit_queues="$(nproc)" poll_queues=1
+		use_device null_blk "$disk" yes ;;
+	nvme)
+		nvme_up
+		use_device nvme /dev/nvme0n1 yes ;;
+	*)
+		use_device "${1##*/}" "$1" "${BENCH_WRITE:+yes}" ;;
+	esac
+}
+
+device_down() {
+	[[ $1 != null ]] || null_disk_remove "$null_name"
+}
+
+load_module() {
+	[[ ! -e /sys/module/vhost_blk ]] || return 0
+	# shellcheck disable=SC2086 # lists
+	insmod "$VHOST_BLK_KO" $BENCH_MODULE_ARGS
+	loaded=yes
 }
 
 cleanup() {
 	guest_kill_all || true
 	bench_guest_clean || true
+	[[ -z $loaded ]] || rmmod vhost_blk || true
+	[[ ! -d $kick_trace ]] || rmdir "$kick_trace" || true
+	[[ ! -d /sys/kernel/config/nullb/$null_name ]] ||
+		null_disk_remove "$null_name" || true
+	rm -rf "$tmp"
 }
 
-load_module() {
-	# shellcheck disable=SC2086 # a list
-	insmod "$VHOST_BLK_KO" poll_ns_max="$BENCH_POLL_NS" \
-		hold_us="$BENCH_HOLD_US" $BENCH_MODULE_ARGS
+newer_version() {
+	[[ -z $BENCH_NEWER_QEMU ]] ||
+		"$BENCH_NEWER_QEMU/usr/bin/qemu-system-x86_64" --version |
+		head -n 1
 }
 
 # What the report has to know.
@@ -59,32 +102,45 @@ describe() {
 	kernel=$(uname -r)
 	cpus=$(nproc)
 	cpu=$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)
-	accel=${LAB_ACCEL:-none}
+	emulated=$([[ ${LAB_ACCEL:-} != tcg ]] || echo yes)
 	qemu=$(qemu-system-x86_64 --version | head -n 1)
+	newer_qemu=$(newer_version)
 	fio=$(fio --version)
 	seconds=$BENCH_SECONDS
 	repeats=$BENCH_REPEATS
 	poll_ns=$BENCH_POLL_NS
-	hold_us=$BENCH_HOLD_US
 	module_args=$BENCH_MODULE_ARGS
 	TEXT
 }
 
+# Guests need CPUs, and so do those who serve them. An emulated host has too few
+# for both.
+choose_cpus() {
+	bench_cpus=$(nproc)
+	[[ -n ${LAB_ACCEL:-} && $LAB_ACCEL == tcg ]] ||
+		bench_cpus=$((bench_cpus > 1 ? bench_cpus / 2 : 1))
+	((bench_cpus <= 10)) || bench_cpus=10
+	bench_jobs=$(seq -s ' ' 1 "$bench_cpus")
+}
+
 main() {
-	local stage
+	local device stage
 
 	mkdir -p "$tmp"
 	step "host: Linux $(uname -r), $(nproc) CPUs"
 	describe
+	choose_cpus
 	trap cleanup EXIT
 	load_module
 	probe_ways
 	trace_kicks
-	null_disk bench size=65536 submit_queues="$(nproc)" poll_queues=1
-	use_device null_blk "$disk" yes
 	meter_start
-	for stage in $BENCH_STAGES; do
-		"stage_$stage"
+	for device in $BENCH_DEVICES; do
+		device_up "$device"
+		for stage in $BENCH_STAGES; do
+			"stage_$stage"
+		done
+		device_down "$device"
 	done
 	meter_stop
 	step "measured"

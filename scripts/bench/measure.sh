@@ -65,7 +65,7 @@ run_fio() {
 	if [[ -z ${way_disk[$1]} ]]; then
 		fio --filename="$bench_device" "${fio_line[@]}" > "$tmp/fio"
 	else
-		in_guest "${way_guest[$1]:-$bench_guest}" \
+		in_guest "${way_guest[$1]:-bench}" \
 			"bench_fio ${way_disk[$1]} ${fio_line[*]}" > "$tmp/fio"
 	fi
 }
@@ -73,17 +73,15 @@ run_fio() {
 # measure STAGE WAY WORK REPEAT [LABEL=VALUE...]: adds to bench_line
 measure() {
 	local stage=$1 way=$2 work=$3 repeat=$4
-	local rw bs depth jobs iops interrupts=-1 guest pid=""
+	local rw bs depth jobs iops interrupts=-1 pid=""
 	local -a fio_line
 	shift 4
 
 	read -r rw bs depth jobs <<<"$work"
 	way_begin "$way"
 	fio_args "$work" "${way_engine[$way]}"
-	if [[ -n ${way_disk[$way]} ]]; then
-		guest=${way_guest[$way]:-$bench_guest}
-		pid=$(guest_pid "$guest")
-	fi
+	[[ -z ${way_disk[$way]} ]] ||
+		pid=$(guest_pid "${way_guest[$way]:-bench}")
 	echo "begin device=${bench_device##*/} seconds=$BENCH_SECONDS pid=$pid" \
 		>&"$meter_in"
 	run_fio "$way" || {
@@ -99,6 +97,37 @@ measure() {
 	read -r iops <&"$meter_out"
 	way_end "$way"
 	bench_line+=" $way $iops"
+}
+
+# measure_guests COUNT WORK REPEAT: the same in several guests at once. The window
+# opens when all of them are sure to be busy.
+measure_guests() {
+	local count=$1 repeat=$3 rw bs depth jobs i iops
+	local BENCH_SECONDS=$((BENCH_SECONDS + 2))
+	local -a fio_line pids=() files=() runs=()
+
+	read -r rw bs depth jobs <<<"$2"
+	fio_args "$2" libaio
+	for ((i = 1; i <= count; i++)); do
+		pids+=("$(guest_pid "guest$i")")
+		files+=("$tmp/fio.$i")
+	done
+	echo "begin device=${bench_device##*/} seconds=$BENCH_SECONDS lead=1.5" \
+		"pid=$(IFS=,; echo "${pids[*]}")" >&"$meter_in"
+	for ((i = 1; i <= count; i++)); do
+		in_guest "guest$i" "bench_fio vhost ${fio_line[*]}" \
+			> "$tmp/fio.$i" &
+		runs+=($!)
+	done
+	for i in "${runs[@]}"; do
+		wait "$i"
+	done
+	echo "record fio=$(IFS=,; echo "${files[*]}") stage=guests" \
+		"way=vhost-$count-guests rw=$rw bs=$bs depth=$depth jobs=$jobs" \
+		"queues=1 repeat=$repeat device=$bench_device_name" \
+		"guest_interrupts=-1" >&"$meter_in"
+	read -r iops <&"$meter_out"
+	bench_line+=" $count: $iops"
 }
 
 # race STAGE WORKS WAYS [LABEL=VALUE...]: every way with every work, then all of

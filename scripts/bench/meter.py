@@ -5,11 +5,12 @@
 Reads commands from its input, one a line, and writes the samples to the file
 that is its argument, one JSON object a line.
 
-  begin device=NAME[,NAME...] seconds=N [pid=N[,N...]]
-      Waits for I/O on the first device and opens a window a little later, for
+  begin device=NAME seconds=N [pid=N[,N...]] [lead=N]
+      Waits for I/O on the device and opens a window a little later (lead), for
       somewhat less than the seconds that fio runs. pid: QEMU of the guests.
-  record fio=FILE [interrupts=N] [KEY=VALUE...]
-      fio has ended, FILE is its JSON. Writes a sample, answers "IOPS".
+  record fio=FILE[,FILE...] KEY=VALUE...
+      fio has ended, FILE is its JSON, one for each guest. Writes a sample,
+      answers with the IOPS.
 
 A window has, as differences from its begin to its end: the CPU time of every
 thread of the host, in ns, by class; requests and bytes of the devices; what KVM
@@ -27,8 +28,8 @@ import time
 
 VCPU = re.compile(r"CPU \d+/KVM$")
 KVM_COUNTERS = ("exits", "halt_exits", "irq_injections", "signal_exits")
-VHOST_COUNTERS = ("kicks", "kicks_avoided", "interrupts_sent",
-                  "interrupts_suppressed")
+VHOST_COUNTERS = ("read_requests", "kicks", "kicks_avoided",
+                  "interrupts_sent", "interrupts_suppressed")
 TRACE = "/sys/kernel/tracing/instances/vhost-bench/per_cpu"
 # How many requests must have been seen before fio counts as running, and how
 # far the window stays away from its begin and end, in s.
@@ -127,13 +128,15 @@ def kvm(pids):
 
 
 def vhost(pids):
-    total = dict.fromkeys(VHOST_COUNTERS, 0)
+    """What the module counted, by owner."""
+    total = {pid: dict.fromkeys(VHOST_COUNTERS, 0) for pid in pids}
     for device in glob.glob("/sys/class/vhost-blk/vhost-blk*"):
-        if int(read(f"{device}/owner") or 0) not in pids:
+        owner = int(read(f"{device}/owner") or 0)
+        if owner not in pids:
             continue
         for stats in glob.glob(f"{device}/queues/*/stats"):
             for name in VHOST_COUNTERS:
-                total[name] += int(read(f"{stats}/{name}") or 0)
+                total[owner][name] += int(read(f"{stats}/{name}") or 0)
     return total
 
 
@@ -185,9 +188,9 @@ def cpu(after, before):
 class Window:
     """What the host has counted between two moments."""
 
-    def __init__(self, threads, devices, pids):
+    def __init__(self, threads, device, pids):
         self.threads = threads
-        self.devices = devices
+        self.device = device
         self.pids = pids
         self.begin = self.snapshot()
         self.end = None
@@ -195,7 +198,7 @@ class Window:
 
     def snapshot(self):
         return {"time": time.monotonic(), "threads": self.threads.all(),
-                "disks": {name: disk(name) for name in self.devices},
+                "disk": disk(self.device),
                 "kvm": kvm(self.pids), "vhost": vhost(self.pids),
                 "kicks": traced_kicks()}
 
@@ -210,12 +213,11 @@ class Window:
         if begin["kicks"] is not None:
             kicks = end["kicks"] - begin["kicks"]
         return {"seconds": end["time"] - begin["time"],
-                "disks": {name: difference(end["disks"][name],
-                                           begin["disks"][name])
-                          for name in self.devices},
+                "disk": difference(end["disk"], begin["disk"]),
                 "cpu_ns": self.cpu[0], "threads": self.cpu[1],
                 "kvm": difference(end["kvm"], begin["kvm"]),
-                "vhost": difference(end["vhost"], begin["vhost"]),
+                "vhost": [difference(end["vhost"][pid], begin["vhost"][pid])
+                          for pid in self.pids],
                 "kicks": kicks}
 
 
@@ -224,36 +226,41 @@ def told_to_stop(seconds):
     return bool(select.select([0], [], [], max(seconds, 0))[0])
 
 
-def watch(threads, device, seconds, pid=""):
+def watch(threads, device, seconds, pid="", lead=MARGIN):
     """The window of one run of fio, or None if there was no time for it."""
-    devices = device.split(",")
     pids = [int(x) for x in pid.split(",") if x]
-    idle = disk(devices[0])["requests"]
-    while disk(devices[0])["requests"] < idle + STARTED:
+    idle = disk(device)["requests"]
+    while disk(device)["requests"] < idle + STARTED:
         if told_to_stop(0.02):
             return None
     end = time.monotonic() + float(seconds) - MARGIN
-    if told_to_stop(MARGIN):
+    if told_to_stop(float(lead)):
         return None
-    window = Window(threads, devices, pids)
+    window = Window(threads, device, pids)
     if told_to_stop(end - time.monotonic()):
         return None
     window.close()
     return window
 
 
-def fio_summary(path):
-    """The parts of fio's JSON that we keep. It may follow other lines."""
+def fio_side(path):
+    """The part of fio's JSON that has reads and writes as one. It may follow
+    other lines."""
     text = read(path)
-    job = json.loads(text[text.index("{"):])["jobs"][0]
-    side = job["mixed"]
-    latency = side["lat_ns"]
-    rank = latency.get("percentile", {})
-    return {"iops": side["iops"], "bytes_per_second": side["bw_bytes"],
-            "requests": side["total_ios"],
-            "latency_ns": {"mean": latency["mean"],
-                           "p50": rank.get("50.000000"),
-                           "p99": rank.get("99.000000")}}
+    return json.loads(text[text.index("{"):])["jobs"][0]["mixed"]
+
+
+def fio_summary(paths):
+    sides = [fio_side(path) for path in paths]
+    requests = sum(side["total_ios"] for side in sides)
+    latency = {"mean": sum(side["lat_ns"]["mean"] * side["total_ios"]
+                           for side in sides) / max(requests, 1)}
+    for name, rank in (("p50", "50.000000"), ("p99", "99.000000")):
+        latency[name] = max(side["lat_ns"].get("percentile", {}).get(rank, 0)
+                            for side in sides)
+    return {"iops": sum(side["iops"] for side in sides),
+            "bytes_per_second": sum(side["bw_bytes"] for side in sides),
+            "requests": requests, "latency_ns": latency}
 
 
 def number_or_text(text):
@@ -267,7 +274,7 @@ def number_or_text(text):
 
 def record(out, window, fio, **labels):
     sample = {key: number_or_text(value) for key, value in labels.items()}
-    sample.update(fio_summary(fio))
+    sample.update(fio_summary(fio.split(",")))
     sample["window"] = window.result() if window else None
     print(json.dumps(sample), file=out, flush=True)
     return f"{sample['iops']:.0f}"

@@ -30,8 +30,7 @@ def per_request(sample):
         cost["interrupts"] = sample["guest_interrupts"] / sample["requests"]
     if not window:
         return cost
-    done = sum(disk["bytes"] for disk in window["disks"].values())
-    requests = done / bytes_of(sample["bs"])
+    requests = window["disk"]["bytes"] / bytes_of(sample["bs"])
     if not requests:
         return cost
     spent = window["cpu_ns"]

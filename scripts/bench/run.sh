@@ -5,25 +5,35 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=scripts/vm/progress.sh
 . scripts/vm/progress.sh
+# shellcheck source=scripts/vm/lib.sh
+. scripts/vm/lib.sh
 
 usage() {
 	cat <<'HELP'
 usage: scripts/bench/run.sh [options]
 
 Measures vhost-blk against everything else that gives a guest a disk, in one boot
-of the lab, one way after the other and all of it again. Results: results.md,
+of the lab, one way after the other and all of it again. Results are results.md,
 results.json and figures.
 
-  --quick            null_blk, depth 1 and 32, one queue, the main ways
-  --stages LIST      only these (see stages.sh)
+  --quick            10 minutes: null_blk, depth 1 and 32, one queue
+  --host             on this machine and not in the lab. As root, with KVM; loads
+                     the module if it is not loaded. Without a device that is
+                     named: on a null_blk of its own
+    --device DEVICE  (with --host) on this disk. Only reads
+    --write DEVICE   (with --host) on this disk. WRITES TO IT: what is on it is
+                     lost
+  --stages LIST      only these: race, poll, large, jobs, guests (see stages.sh)
+  --devices LIST     in the lab, of null and nvme (default: null)
   --only LIST        only these ways (see ways.sh), with patterns
   --depth LIST       only these queue depths
-  --rw LIST          only these of fio's randread, randwrite, read, ...
+  --rw LIST          only these of fio's randread, randwrite, read, write, randrw
   --repeats N        of each measurement (default: 3)
   --seconds N        of each measurement (default: 3; with --quick 2)
-  --cpus N           CPUs of the lab's host (default: 2)
+  --cpus N           CPUs of the lab's host (default: 4; with --quick 2)
   --module KO        a module of your own
-  --module-args ARGS parameters for it
+  --module-args ARGS parameters for it (default in the lab, which is slow:
+                     poll_ns_max=5000000 hold_us=2000)
   --out DIR          where the results go (default: bench-results)
 
 A LIST has commas or spaces between its members.
@@ -36,43 +46,54 @@ die() {
 }
 
 quick=""
+on_host=""
+device=""
+write=""
 stages=""
+devices=""
 only=""
 depths=""
 rws=""
 repeats=3
 seconds=""
-cpus=2
+cpus=""
 module=""
 module_args=""
 out=bench-results
+newer_qemu=""
 
 parse() {
 	while (($#)); do
 		case $1 in
-		--quick) quick=1 ;;
+		--quick) quick=yes; shift; continue ;;
+		--host) on_host=yes; shift; continue ;;
 		-h | --help) usage; exit ;;
-		--*)
-			(($# > 1)) || die "$1 needs an argument (see --help)" ;;
 		esac
+		(($# > 1)) || die "$1: unknown, or needs an argument (see --help)"
 		case $1 in
-		--quick) ;;
-		--stages) stages=${2//,/ }; shift ;;
-		--only) only=${2//,/ }; shift ;;
-		--depth) depths=${2//,/ }; shift ;;
-		--rw) rws=${2//,/ }; shift ;;
-		--repeats) repeats=$2; shift ;;
-		--seconds) seconds=$2; shift ;;
-		--cpus) cpus=$2; shift ;;
-		--module) module=$(realpath "$2"); shift ;;
-		--module-args) module_args=$2; shift ;;
-		--out) out=$2; shift ;;
+		--device) device=$2 ;;
+		--write) device=$2 write=yes ;;
+		--stages) stages=${2//,/ } ;;
+		--devices) devices=${2//,/ } ;;
+		--only) only=${2//,/ } ;;
+		--depth) depths=${2//,/ } ;;
+		--rw) rws=${2//,/ } ;;
+		--repeats) repeats=$2 ;;
+		--seconds) seconds=$2 ;;
+		--cpus) cpus=$2 ;;
+		--module) module=$(realpath -e "$2") ;;
+		--module-args) module_args=$2 ;;
+		--out) out=$2 ;;
 		*) die "unknown argument $1 (see --help)" ;;
 		esac
-		shift
+		shift 2
 	done
-	: "${seconds:=$((${#quick} ? 2 : 3))}"
-	: "${stages:=race poll}"
+	[[ -z $device || -n $on_host ]] || die "a device needs --host"
+	if [[ -n $quick ]]; then
+		: "${seconds:=2}" "${cpus:=2}" "${stages:=race poll}"
+	fi
+	: "${seconds:=3}" "${cpus:=4}" "${stages:=race poll large jobs guests}"
+	: "${devices:=null}"
 }
 
 build() {
@@ -80,37 +101,91 @@ build() {
 
 	step "Debian packages"
 	scripts/deps.sh build lab qemu bench
-	kdir=$(scripts/vm/kernel.sh --kdir)
 	if [[ -z $module ]]; then
-		step "module for $(scripts/vm/kernel.sh --version)"
+		kdir=$(scripts/vm/kernel.sh --kdir)
+		[[ -z $on_host ]] || kdir=/lib/modules/$(uname -r)/build
+		step "module for $kdir"
 		quietly make modules KDIR="$kdir"
 	fi
 	step "plugin for $(qemu-system-x86_64 --version | head -n 1)"
 	quietly make qemu-plugin
+	if ! newer_qemu=$(scripts/bench/newer-qemu.sh); then
+		newer_qemu=""
+	fi
 }
 
 run_in_lab() {
 	local -a options=(--cpus "$cpus" --timeout 14400 --out "$out")
 
 	[[ -z $module ]] || options+=(--share-module "$module")
+	[[ " $devices " != *" nvme "* ]] ||
+		options+=(--nvme "size=4G,queues=8,backend=null")
+	: "${module_args:=poll_ns_max=5000000 hold_us=2000}"
 	step "booting a host in emulation ($cpus CPUs)"
-	scripts/vm/run.sh "${options[@]}" -- env STARTED="$STARTED" \
-		BENCH_OUT=/out BENCH_STAGES="$stages" BENCH_ONLY="$only" \
-		BENCH_DEPTHS="$depths" BENCH_RW="$rws" \
-		BENCH_REPEATS="$repeats" BENCH_SECONDS="$seconds" \
-		BENCH_QUICK="$quick" BENCH_POLL_NS=5000000 \
-		BENCH_HOLD_US=2000 BENCH_MODULE_ARGS="$module_args" \
+	scripts/vm/run.sh "${options[@]}" -- env BENCH_OUT=/out \
+		BENCH_POLL_NS=5000000 "${settings[@]}" \
+		BENCH_MODULE_ARGS="$module_args" scripts/bench/host.sh
+}
+
+# in_use DEVICE: says by whom. The kernel lets nobody open a disk exclusively that
+# is mounted, or part of a volume, or has a partition that is; QEMU and others
+# that just have it open are found by their files.
+in_use() {
+	local real
+
+	real=$(realpath "$1")
+	if ! /usr/bin/python3 -c 'import os, sys
+os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)' "$real" 2>/dev/null; then
+		echo "mounted or otherwise in use"
+	elif find /proc/[0-9]*/fd -lname "$real" 2>/dev/null | grep .; then
+		echo "open in another program"
+	else
+		return 1
+	fi
+}
+
+check_device() {
+	local why
+
+	[[ -b $device ]] || die "$device is no block device"
+	! why=$(in_use "$device") || die "$device is $why"
+}
+
+run_on_host() {
+	local stock
+
+	((EUID == 0)) || die "--host needs root"
+	[[ -z $device ]] || check_device
+	stock=$(scripts/vm/kernel.sh)
+	env BENCH_OUT="$(realpath "$out")" BENCH_POLL_NS=200000 \
+		"${settings[@]}" BENCH_MODULE_ARGS="$module_args" \
+		BENCH_WRITE="$write" LAB_ACCEL="${LAB_ACCEL:-kvm}" \
+		VHOST_BLK_KO="${module:-$PWD/drivers/vhost/blk/vhost_blk.ko}" \
+		LAB_GUEST_KERNEL="$(lab_image "$stock")" \
+		LAB_GUEST_INITRAMFS="$(scripts/vm/initramfs.sh l2 "$stock")" \
 		scripts/bench/host.sh
 }
 
 main() {
+	local -a settings
+
 	parse "$@"
 	build
 	mkdir -p "$out"
 	rm -f "$out"/{samples.jsonl,environment}
-	run_in_lab
+	settings=(STARTED="$STARTED" BENCH_QUICK="$quick"
+		  BENCH_STAGES="$stages" BENCH_ONLY="$only"
+		  BENCH_DEPTHS="$depths" BENCH_RW="$rws"
+		  BENCH_REPEATS="$repeats" BENCH_SECONDS="$seconds"
+		  BENCH_DEVICES="${device:-$devices}"
+		  BENCH_NEWER_QEMU="$newer_qemu")
+	if [[ -n $on_host ]]; then
+		run_on_host
+	else
+		run_in_lab
+	fi
 	scripts/bench/report.py "$out"
-	step "results: $out/results.md, results.json"
+	step "results: $out/results.md, results.json, figures"
 }
 
 main "$@"

@@ -1,21 +1,25 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What is measured, stage by stage; each has a guest of its own. For host.sh.
+# What is measured, stage by stage; each has guests of its own. For host.sh.
 #
 # shellcheck disable=SC2154 # way_*, bench_*
 # shellcheck disable=SC2034 # arrays that race() takes by name
 
-stages_all="race poll"
+bare=(bare-libaio bare-uring bare-polled)
+vhost=(vhost-kick vhost-adaptive vhost-polling vhost-polldev)
+qemu=(qemu-native qemu-native-poll qemu-uring qemu-uring-poll)
+newer=(newer-native newer-native-poll newer-uring newer-uring-poll)
+others=(vhost-scsi vhost-user)
 
-# works_of RWS BS DEPTHS JOBS: sets works, but for what --rw and --depth do not
-# let through
+# works_of RWS BS DEPTHS JOBS: adds to works, but for what --rw and --depth do not
+# let through and for writes where there must be none
 works_of() {
 	local rw depth jobs
 
-	works=()
 	for rw in $1; do
 		[[ " ${BENCH_RW:-$rw} " == *" $rw "* ]] || continue
+		[[ -n $bench_writable || $rw == *read ]] || continue
 		for depth in $3; do
 			[[ " ${BENCH_DEPTHS:-$depth} " == *" $depth "* ]] ||
 				continue
@@ -26,52 +30,135 @@ works_of() {
 	done
 }
 
-# ways_of WAYS...: sets ways and the disks that they need
+# ways_of WAYS...: sets ways, and the disks that they need in each of two guests
 ways_of() {
-	local name
+	local name disk
 
 	mapfile -t ways < <(wanted "$@")
-	disks=()
+	disks=() newer_disks=()
 	for name in "${ways[@]}"; do
-		[[ -z ${way_disk[$name]} ||
-		   " ${disks[*]} " == *" ${way_disk[$name]} "* ]] ||
-			disks+=("${way_disk[$name]}")
+		disk=${way_disk[$name]}
+		if [[ -z $disk ||
+		      " ${disks[*]} ${newer_disks[*]} " == *" $disk "* ]]; then
+			continue
+		elif [[ -z ${way_guest[$name]:-} ]]; then
+			disks+=("$disk")
+		else
+			newer_disks+=("$disk")
+		fi
 	done
 }
 
-# with_guest CPUS QUEUES COMMAND...: while a guest with the disks runs, if any
-with_guest() {
+# with_guests CPUS QUEUES COMMAND...: while guests with the disks run, those that
+# are needed; not if there is nothing to do
+with_guests() {
 	local cpus=$1 queues=$2
 	shift 2
 
-	if ((${#disks[@]})); then
+	((${#works[@]} && ${#ways[@]})) || return 0
+	((${#disks[@]} == 0)) ||
 		bench_guest_start bench "$cpus" "$queues" "${disks[@]}"
-		pin bench >/dev/null
-	fi
+	((${#newer_disks[@]} == 0)) ||
+		with_newer_qemu bench_guest_start newer "$cpus" "$queues" \
+			"${newer_disks[@]}"
 	"$@"
-	((${#disks[@]} == 0)) || bench_guest_stop bench
+	bench_guest_stop
+}
+
+# pinned COMMAND...: with each vCPU, and who serves the disks, on a CPU
+pinned() {
+	local guest
+
+	for guest in "${bench_guests[@]}"; do
+		pin "$guest" >/dev/null
+	done
+	"$@"
 }
 
 # One queue, one job, interrupts.
 stage_race() {
-	local -a works ways disks
+	local -a works=() ways disks newer_disks
 
-	ways_of bare-libaio bare-uring bare-polled vhost-kick vhost-adaptive \
-		vhost-polling vhost-polldev qemu-native qemu-native-poll \
-		qemu-uring qemu-uring-poll vhost-scsi vhost-user
-	works_of randread 4k "1 32" 1
-	with_guest 1 1 race race works ways queues=1
+	if [[ -n $BENCH_QUICK ]]; then
+		works_of randread 4k "1 32" 1
+		ways_of "${bare[@]}" "${vhost[@]}" "${qemu[@]}" "${others[@]}"
+	else
+		works_of "randread randwrite" 4k "1 8 32" 1
+		ways_of "${bare[@]}" "${vhost[@]}" "${qemu[@]}" "${newer[@]}" \
+			"${others[@]}"
+	fi
+	with_guests 1 1 pinned race race works ways queues=1
 }
 
-# The guest has a queue that it polls.
+# The guest has a queue that it polls; io_uring, so that what interrupts is
+# measured in the same way.
 stage_poll() {
-	local -a works ways disks
+	local -a works=() ways disks newer_disks fio_more=(--cpus_allowed=0)
 	local GUEST_APPEND="virtio_blk.poll_queues=1 $GUEST_APPEND"
-	local -a fio_more=(--cpus_allowed=0)
 
 	ways_of vhost-kick-uring vhost-guestpoll vhost-bothpoll \
 		qemu-native-guestpoll qemu-native-bothpoll \
 		qemu-uring-guestpoll qemu-uring-bothpoll
-	works_of randread 4k "1 32" 1
-	with_guest 2 2 race poll works ways queues=2
+	if [[ -n $BENCH_QUICK ]]; then
+		works_of randread 4k "1 32" 1
+	else
+		works_of randread 4k "1 8 32" 1
+	fi
+	with_guests 2 2 pinned race poll works ways queues=2
+}
+
+# Large requests, one after the other, and a mixture of small ones.
+stage_large() {
+	local -a works=() ways disks newer_disks
+
+	ways_of "${bare[@]}" "${vhost[@]}" "${qemu[@]}" "${others[@]}"
+	works_of "read write" 128k 8 1
+	works_of "read write" 1m 8 1
+	works_of randrw 4k 32 1
+	with_guests 1 1 pinned race large works ways queues=1
+}
+
+# What the paper's figures show: more jobs, queues and threads.
+stage_jobs() {
+	local -a works=() ways disks newer_disks
+
+	works_of randread 4k 32 "$bench_jobs"
+	ways_of bare-libaio qemu-native-q{1,2,3,4} vhost-{kick,adaptive,polling} \
+		vhost-{kick,adaptive,polling}-float
+	with_guests "$bench_cpus" "$bench_cpus" race jobs works ways \
+		queues="$bench_cpus"
+	# By itself: two guests of that size are too many.
+	ways_of newer-threads-{1,2,3,4}
+	with_guests "$bench_cpus" "$bench_cpus" race jobs works ways \
+		queues="$bench_cpus"
+	works=()
+	works_of randwrite 4k 32 "$bench_jobs"
+	ways_of bare-libaio qemu-native-q1 vhost-adaptive
+	with_guests "$bench_cpus" "$bench_cpus" race jobs works ways \
+		queues="$bench_cpus"
+}
+
+# As many guests on one disk as there are CPUs, up to four: one, two and four of
+# them work.
+stage_guests() {
+	local -a works=() ways disks newer_disks
+	local repeat count i bench_line last=4
+
+	works_of randread 4k 32 1
+	ways_of vhost-adaptive
+	((${#works[@]} && ${#ways[@]})) || return 0
+	((last <= $(nproc))) || last=$(nproc)
+	for ((i = 1; i <= last; i++)); do
+		bench_read_only=on bench_guest_start "guest$i" 1 1 vhost
+	done
+	for ((repeat = 1; repeat <= BENCH_REPEATS; repeat++)); do
+		bench_line=""
+		for count in 1 2 4; do
+			((count > last)) ||
+				measure_guests "$count" "${works[0]}" "$repeat"
+		done
+		step "guests $bench_device_name ${works[0]}," \
+			"$repeat of $BENCH_REPEATS:$bench_line"
+	done
+	bench_guest_stop
 }

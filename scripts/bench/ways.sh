@@ -9,7 +9,7 @@
 # shellcheck disable=SC2034,SC2154 # shared with measure.sh and host.sh
 
 declare -A way_disk=() way_engine=()
-declare -A way_guest=()		# where it is not bench_guest
+declare -A way_guest=()		# where it is not "bench"
 declare -A way_why_not=()	# way -> reason that it cannot be measured
 way_names=()
 
@@ -44,48 +44,86 @@ way qemu-native-bothpoll native polled
 way qemu-uring-guestpoll uring polled
 way qemu-uring-bothpoll uring polled
 
+# More queues, one thread; and no core of its own for a thread.
+for way_count in 1 2 3 4; do
+	way "qemu-native-q$way_count" "native-q$way_count" libaio
+done
+way vhost-kick-float vhost libaio
+way vhost-adaptive-float vhost libaio
+way vhost-polling-float vhost libaio
+# In a guest of a newer QEMU, which can have several threads for a disk.
+way newer-native new-native libaio
+way newer-native-poll new-native libaio
+way newer-uring new-uring libaio
+way newer-uring-poll new-uring libaio
+for way_count in 1 2 3 4; do
+	way "newer-threads-$way_count" "new-threads-$way_count" libaio
+done
+for way_name in "${way_names[@]}"; do
+	[[ $way_name != newer-* ]] || way_guest[$way_name]=newer
+done
+
 qemu_poll_ns=32768	# the default of poll-max-ns
+
+# vhost_queues DISK: prints the directories of its queues
+vhost_queues() {
+	local dir serial
+
+	for dir in /sys/class/vhost-blk/vhost-blk*; do
+		read -r serial < "$dir/serial"
+		[[ $serial != "$1" ]] || echo "$dir"/queues/*
+	done
+}
 
 # vhost_set DISK NAME=VALUE...: for all queues of a vhost-blk disk; an empty
 # value is that of the module.
 vhost_set() {
-	local dir serial queue pair
+	local queue pair
 
-	for dir in /sys/class/vhost-blk/vhost-blk*; do
-		read -r serial < "$dir/serial"
-		[[ $serial == "$1" ]] || continue
-		for queue in "$dir"/queues/*; do
-			for pair in "${@:2}"; do
-				echo "${pair#*=}" > "$queue/${pair%%=*}"
-			done
+	for queue in $(vhost_queues "$1"); do
+		for pair in "${@:2}"; do
+			echo "${pair#*=}" > "$queue/${pair%%=*}"
 		done
 	done
 }
 
-# iothread_set ID POLL_NS
+# vhost_float DISK: lets its workers run wherever the scheduler wants them
+vhost_float() {
+	local queue
+
+	for queue in $(vhost_queues "$1"); do
+		taskset -cp "0-$(($(nproc) - 1))" "$(< "$queue/worker")" \
+			>/dev/null
+	done
+}
+
+# iothread_set GUEST ID POLL_NS
 iothread_set() {
-	guest_qmp "$bench_guest" '{"execute":"qom-set","arguments":{
-"path":"/objects/'"$1"'","property":"poll-max-ns","value":'"$2"'}}' >/dev/null
+	guest_qmp "$1" '{"execute":"qom-set","arguments":{
+"path":"/objects/'"$2"'","property":"poll-max-ns","value":'"$3"'}}' >/dev/null
 }
 
 # way_begin WAY: sets its mode
 way_begin() {
-	local disk=${way_disk[$1]}
+	local disk=${way_disk[$1]} guest=${way_guest[$1]:-bench}
 
 	case $1 in
-	vhost-kick | vhost-kick-uring)
+	vhost-*-float)
+		vhost_float "$disk" ;;
+	esac
+	case $1 in
+	vhost-kick*)
 		vhost_set "$disk" poll_ns_max=0 ;;
-	vhost-polling | vhost-bothpoll)
+	vhost-polling* | vhost-bothpoll)
 		vhost_set "$disk" poll_ns_max=1000000000 \
 			poll_ns_grow_start=1000000000 poll_ns_shrink=1 ;;
 	vhost-polldev)
 		vhost_set "$disk" poll_device=1 ;;
-	qemu-*-guestpoll)
-		iothread_set "$disk" $qemu_poll_ns ;;
-	qemu-*poll)
-		iothread_set "$disk" "$BENCH_POLL_NS" ;;
-	qemu-*)
-		iothread_set "$disk" $qemu_poll_ns ;;
+	*-threads-* | qemu-*-q*) ;;
+	qemu-*-poll | newer-*-poll | qemu-*-bothpoll)
+		iothread_set "$guest" "$disk" "$BENCH_POLL_NS" ;;
+	qemu-* | newer-*)
+		iothread_set "$guest" "$disk" $qemu_poll_ns ;;
 	esac
 }
 
@@ -94,9 +132,13 @@ way_end() {
 	local disk=${way_disk[$1]}
 
 	case $1 in
-	vhost-kick | vhost-kick-uring)
+	vhost-*-float)
+		vhost_set "$disk" cpu=-1 ;;
+	esac
+	case $1 in
+	vhost-kick*)
 		vhost_set "$disk" poll_ns_max= ;;
-	vhost-polling | vhost-bothpoll)
+	vhost-polling* | vhost-bothpoll)
 		vhost_set "$disk" poll_ns_max= poll_ns_grow_start= \
 			poll_ns_shrink= ;;
 	vhost-polldev)
@@ -123,6 +165,9 @@ probe_ways() {
 		cannot "the kernel has no vhost_scsi" vhost-scsi
 	command -v qemu-storage-daemon >/dev/null ||
 		cannot "there is no qemu-storage-daemon" vhost-user
+	[[ -n $BENCH_NEWER_QEMU ]] ||
+		cannot "there is no QEMU >= 9 for this machine" \
+			newer-{native,uring}{,-poll} newer-threads-{1,2,3,4}
 }
 
 # wanted WAYS...: prints those of them that --only lets through and that can be

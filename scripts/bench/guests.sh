@@ -90,20 +90,29 @@ add_disk() {
 	esac
 }
 
-# pin GUEST: vCPUs to the first CPUs of the host, one each, whoever serves the
-# disks to the last one.
-pin() {
+# pin_vcpus GUEST [FIRST]: to CPUs of the host from FIRST on, one each. Not only
+# for speed: the emulation of a host does not stand vCPUs that take turns.
+pin_vcpus() {
+	local pid dir name
+
+	pid=$(guest_pid "$1")
+	for dir in /proc/"$pid"/task/*; do
+		read -r name < "$dir/comm"
+		[[ $name != CPU\ * ]] ||
+			taskset -cp $((${2:-0} + ${name//[^0-9]/})) "${dir##*/}"
+	done
+}
+
+# pin_servers GUEST: whoever serves its disks to the last CPU
+pin_servers() {
 	local pid dir name last
 
 	pid=$(guest_pid "$1")
 	last=$(($(nproc) - 1))
 	for dir in /proc/"$pid"/task/*; do
 		read -r name < "$dir/comm"
-		case $name in
-		CPU\ *) taskset -cp "${name//[^0-9]/}" "${dir##*/}" ;;
-		IO\ mon*) ;;
-		IO\ *) taskset -cp "$last" "${dir##*/}" ;;
-		esac
+		[[ $name != IO\ * || $name == IO\ mon* ]] ||
+			taskset -cp "$last" "${dir##*/}"
 	done
 	if [[ -s $tmp/user.pid ]]; then
 		taskset -acp "$last" "$(< "$tmp/user.pid")"
@@ -132,6 +141,7 @@ bench_guest_start() {
 	cat scripts/vm/guest-disks.sh scripts/bench/in-guest.sh \
 		> "$tmp/in-guest.sh"
 	guest_put "$name" "$tmp/in-guest.sh" /run/bench.sh
+	pin_vcpus "$name" >/dev/null
 }
 
 # with_newer_qemu COMMAND...: guests it starts have that one. Its firmware, where

@@ -87,6 +87,8 @@ measure() {
 	run_fio "$way" || {
 		step "fio failed: $stage, $way, $work"
 		cat "$tmp/fio"
+		[[ -z $pid ]] ||
+			tail -n 40 "$GUEST_DIR"/*/console.log | tr -d '\r'
 		return 1
 	}
 	[[ -z $pid ]] || read -r _ interrupts < "$tmp/fio"
@@ -96,6 +98,29 @@ measure() {
 		>&"$meter_in"
 	read -r iops <&"$meter_out"
 	way_end "$way"
+	bench_line+=" $way $iops"
+}
+
+# measure_program WAY WORK REPEAT: the same with a program of chardev/ in the place
+# of fio and of the guest; way bare-uring is fio.
+measure_program() {
+	local way=$1 repeat=$3 rw bs depth jobs iops program
+
+	read -r rw bs depth jobs <<<"$2"
+	case $way in
+	ring-*) program=ring_bench ;;
+	twin-*) program=uring_bench ;;
+	*)
+		measure chardev "$way" "$2" "$repeat" queues=1
+		return ;;
+	esac
+	"scripts/bench/chardev/build/$program" --device "$bench_device" \
+		--rw "$rw" --bs "$((${bs%k} * 1024))" --depth "$depth" --queues 1 \
+		--wait "${way#*-}" --seconds "$BENCH_SECONDS" > "$tmp/program"
+	echo "note program=$tmp/program stage=chardev way=$way rw=$rw bs=$bs" \
+		"depth=$depth jobs=$jobs queues=1 repeat=$repeat" \
+		"device=$bench_device_name guest_interrupts=-1" >&"$meter_in"
+	read -r iops <&"$meter_out"
 	bench_line+=" $way $iops"
 }
 

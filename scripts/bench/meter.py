@@ -11,6 +11,9 @@ that is its argument, one JSON object a line.
   record fio=FILE[,FILE...] KEY=VALUE...
       fio has ended, FILE is its JSON, one for each guest. Writes a sample,
       answers with the IOPS.
+  note program=FILE KEY=VALUE...
+      The same for what a program of scripts/bench/chardev has written. It has
+      counted for itself, there is no window.
 
 A window has, as differences from its begin to its end: the CPU time of every
 thread of the host, in ns, by class; requests and bytes of the devices; what KVM
@@ -280,6 +283,15 @@ def record(out, window, fio, **labels):
     return f"{sample['iops']:.0f}"
 
 
+def note(out, program, **labels):
+    sample = {key: number_or_text(value) for key, value in labels.items()}
+    sample["program"] = json.loads(read(program))
+    for name in ("iops", "requests"):
+        sample[name] = sample["program"][name]
+    print(json.dumps(sample), file=out, flush=True)
+    return f"{sample['iops']:.0f}"
+
+
 def main():
     window = None
     threads = Threads()
@@ -294,6 +306,8 @@ def main():
             elif command == "record":
                 print(record(out, window, **arguments), flush=True)
                 window = None
+            elif command == "note":
+                print(note(out, **arguments), flush=True)
             else:
                 sys.exit(f"meter: unknown command {command}")
 

@@ -7,9 +7,11 @@ usage: report.py DIR
 
 import json
 import os
+import statistics
 import sys
 
 import results as measured
+import targets
 
 COLUMNS = (
     ("IOPS", "iops", "{:.0f}"),
@@ -93,8 +95,26 @@ def environment_lines(results):
     return "\n".join(lines)
 
 
+def targets_table(results):
+    """What is to be reached, what was seen."""
+    rows = [["number", "ratio", "wanted", "seen", "reached", "ways"]]
+    for seen in targets.all_targets(results):
+        target = seen.target
+        wanted = f"{'>=' if target.at_least else '<='} {target.limit:.2f}"
+        text = "-"
+        if seen.values:
+            text = f"{statistics.median(seen.values):.2f} " \
+                f"({min(seen.values):.2f}-{max(seen.values):.2f})"
+        verdict = {None: "not measured", True: "yes", False: "no"}
+        rows.append([str(target.number), target.what, wanted, text,
+                     verdict[targets.reached(seen)], seen.ways])
+    return markdown_table(rows)
+
+
 def write_markdown(results, path):
     parts = ["# vhost-blk and others\n", environment_lines(results) + "\n",
+             "## Numbers to reach\n\nMedians of the ratios of the repeats,"
+             " in brackets the spread.\n\n" + targets_table(results) + "\n",
              ABOUT.format(**results.environment)]
     for group, ways in results.groups().items():
         if group.stage != "tune":
@@ -120,6 +140,7 @@ def main():
     results = measured.Results(directory)
     write_json(results, os.path.join(directory, "results.json"))
     write_markdown(results, os.path.join(directory, "results.md"))
+    print(targets_table(results))
 
 
 main()

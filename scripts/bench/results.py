@@ -46,7 +46,21 @@ def per_request(sample):
     return cost
 
 
+def per_request_of_program(sample):
+    """The same for ring_bench and uring_bench; their queue's interrupts are
+    wake-ups of the driver."""
+    program = sample["program"]
+    requests = program["requests"]
+    spent = program["cpu_ns_driver"] + program["cpu_ns_worker"]
+    return {"cpu_us": spent / requests / 1000,
+            "driver_us": program["cpu_ns_driver"] / requests / 1000,
+            "kicks": program["kicks"] / requests,
+            "interrupts": program["interrupts"] / requests}
+
+
 def values_of(sample):
+    if "program" in sample:
+        return dict(per_request_of_program(sample), iops=sample["iops"])
     values = {"iops": sample["iops"],
               "mb_per_second": sample["bytes_per_second"] / 1e6}
     for name, latency in sample["latency_ns"].items():

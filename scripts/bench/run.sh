@@ -23,7 +23,7 @@ results.json and figures.
     --device DEVICE  (with --host) on this disk. Only reads
     --write DEVICE   (with --host) on this disk. WRITES TO IT: what is on it is
                      lost
-  --stages LIST      only these: race, poll, large, jobs, guests (see stages.sh)
+  --stages LIST      only these: race, poll, large, jobs, guests, chardev (see stages.sh)
   --devices LIST     in the lab, of null and nvme (default: null)
   --only LIST        only these ways (see ways.sh), with patterns
   --depth LIST       only these queue depths
@@ -90,9 +90,9 @@ parse() {
 	done
 	[[ -z $device || -n $on_host ]] || die "a device needs --host"
 	if [[ -n $quick ]]; then
-		: "${seconds:=2}" "${cpus:=2}" "${stages:=race poll}"
+		: "${seconds:=2}" "${cpus:=2}" "${stages:=race poll chardev}"
 	fi
-	: "${seconds:=3}" "${cpus:=4}" "${stages:=race poll large jobs guests}"
+	: "${seconds:=3}" "${cpus:=4}" "${stages:=race poll large jobs guests chardev}"
 	: "${devices:=null}"
 }
 
@@ -109,6 +109,7 @@ build() {
 	fi
 	step "plugin for $(qemu-system-x86_64 --version | head -n 1)"
 	quietly make qemu-plugin
+	quietly make bench-programs
 	if ! newer_qemu=$(scripts/bench/newer-qemu.sh); then
 		newer_qemu=""
 	fi

@@ -65,12 +65,12 @@ with_guests() {
 	bench_guest_stop
 }
 
-# pinned COMMAND...: with each vCPU, and who serves the disks, on a CPU
+# pinned COMMAND...: with those who serve the disks on a CPU of their own
 pinned() {
 	local guest
 
 	for guest in "${bench_guests[@]}"; do
-		pin "$guest" >/dev/null
+		pin_servers "$guest" >/dev/null
 	done
 	"$@"
 }
@@ -138,6 +138,27 @@ stage_jobs() {
 		queues="$bench_cpus"
 }
 
+# The module and an io_uring loop, both driven by programs that spend next to
+# nothing themselves; and fio.
+stage_chardev() {
+	local repeat work name bench_line
+	local -a works=() ways disks newer_disks
+
+	works_of randread 4k "1 32" 1
+	ways_of ring-call ring-poll twin-call twin-poll bare-uring
+	((${#works[@]} && ${#ways[@]})) || return 0
+	for ((repeat = 1; repeat <= BENCH_REPEATS; repeat++)); do
+		for work in "${works[@]}"; do
+			bench_line=""
+			for name in "${ways[@]}"; do
+				measure_program "$name" "$work" "$repeat"
+			done
+			step "chardev $bench_device_name $work," \
+				"$repeat of $BENCH_REPEATS:$bench_line"
+		done
+	done
+}
+
 # As many guests on one disk as there are CPUs, up to four: one, two and four of
 # them work.
 stage_guests() {
@@ -150,6 +171,7 @@ stage_guests() {
 	((last <= $(nproc))) || last=$(nproc)
 	for ((i = 1; i <= last; i++)); do
 		bench_read_only=on bench_guest_start "guest$i" 1 1 vhost
+		pin_vcpus "guest$i" $((i - 1)) >/dev/null
 	done
 	for ((repeat = 1; repeat <= BENCH_REPEATS; repeat++)); do
 		bench_line=""

@@ -87,6 +87,22 @@ def in_guest(race):
         ("vhost-kick-uring",), "latency_mean_us")
 
 
+def chardev(race):
+    """3: the module without a guest."""
+    deep = ("chardev", "randread", "4k", 32)
+    single = ("chardev", "randread", "4k", 1)
+    for what, work in (("32", deep), ("1", single)):
+        yield race.best(
+            at_least(3, f"no guest, depth {what}, both poll, io_uring's twin",
+                     0.95), work, ("ring-poll",), ("twin-poll",))
+    yield race.best(
+        at_least(3, "no guest, depth 32, sleeping, fio io_uring", 3),
+        deep, ("ring-call",), ("bare-uring",))
+    yield race.best(
+        at_least(3, "no guest, depth 1, polling, fio io_uring", 1),
+        single, ("ring-poll",), ("bare-uring",))
+
+
 def large(race):
     """4: sequential reads and writes."""
     for bs in ("128k", "1m"):
@@ -136,6 +152,7 @@ def all_targets(results):
     if not devices:
         return []
     race = Race(results, devices[0])
-    found = list(in_guest(race)) + list(large(race)) + list(cost(race))
+    found = [seen for part in (in_guest, chardev, large, cost)
+             for seen in part(race)]
     found += list(shares(results, devices[0]))
     return sorted(found, key=lambda seen: seen.target.number)

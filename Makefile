@@ -28,6 +28,9 @@ stat_tool = $(DESTDIR)$(PREFIX)/sbin/vhost-blk-stat
 stat_man = $(DESTDIR)$(MAN_DIR)/man8/vhost-blk-stat.8
 modules_dir = $(INSTALL_MOD_PATH)/lib/modules/$(release)
 
+# Options of "make bench", see scripts/bench/run.sh --help.
+BENCH ?=
+
 # Test groups of "make check": unit, host, vm; empty for all.
 GROUPS ?=
 
@@ -56,6 +59,8 @@ help:
 	@echo
 	@echo 'Try and test; no KVM and no loaded module needed:'
 	@echo '  demo             a guest uses a vhost-blk disk, 6 minutes'
+	@echo '  bench            the race against all other ways to a disk, two'
+	@echo '                   hours; BENCH="--quick": 10 minutes'
 	@echo '  check            all tests; GROUPS="unit host vm" chooses'
 	@echo '  check-debug      the same on a kernel with KASAN and lockdep,'
 	@echo '                   built the first time'
@@ -153,6 +158,9 @@ check-debug: qemu-plugin selftests
 demo:
 	@$(run) scripts/demo/run.sh
 
+bench:
+	@$(run) scripts/bench/run.sh $(BENCH)
+
 profile: check-modules
 	@$(run) scripts/bench/profile/run.sh
 
@@ -171,4 +179,4 @@ clean:
 
 .PHONY: all help build-deps modules install uninstall install-extra \
 	uninstall-extra qemu-plugin selftests bench-programs check-modules \
-	check check-debug demo profile check-profile lint clean
+	check check-debug demo bench profile check-profile lint clean

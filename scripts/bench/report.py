@@ -10,6 +10,7 @@ import os
 import statistics
 import sys
 
+import figures
 import results as measured
 import targets
 
@@ -36,18 +37,20 @@ exits and kicks are of the guest, *interrupts* those of the disk in the guest.
 """
 
 
-def markdown_table(rows):
-    """The first row is the head; columns are as wide as they must be."""
+def markdown_table(rows, left=False):
+    """The first row is the head; columns are as wide as they must be. Numbers
+    are at the right, but for those in tables with much text (left)."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for number, row in enumerate(rows):
         cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width)
+        cells += [cell.ljust(width) if left else cell.rjust(width)
                   for cell, width in zip(row[1:], widths[1:])]
         lines.append("| " + " | ".join(cells) + " |")
         if number == 0:
             rule = ["-" * widths[0]]
-            rule += ["-" * (width - 1) + ":" for width in widths[1:]]
+            rule += ["-" * (width - 1) + "-:"[not left]
+                     for width in widths[1:]]
             lines.append("| " + " | ".join(rule) + " |")
     return "\n".join(lines)
 
@@ -95,30 +98,43 @@ def environment_lines(results):
     return "\n".join(lines)
 
 
-def targets_table(results):
+def short(number):
+    return f"{number:.0f}" if number >= 100 else f"{number:.2f}"
+
+
+def targets_table(all_seen):
     """What is to be reached, what was seen."""
-    rows = [["number", "ratio", "wanted", "seen", "reached", "ways"]]
-    for seen in targets.all_targets(results):
+    rows = [["", "ratio", "wanted", "seen", "reached", "ways"]]
+    for seen in all_seen:
         target = seen.target
-        wanted = f"{'>=' if target.at_least else '<='} {target.limit:.2f}"
+        wanted = f"{'>=' if target.at_least else '<='} {short(target.limit)}"
         text = "-"
         if seen.values:
-            text = f"{statistics.median(seen.values):.2f} " \
-                f"({min(seen.values):.2f}-{max(seen.values):.2f})"
+            text = short(statistics.median(seen.values))
+        if len(seen.values) > 1:
+            text += f" ({short(min(seen.values))}-{short(max(seen.values))})"
         verdict = {None: "not measured", True: "yes", False: "no"}
         rows.append([str(target.number), target.what, wanted, text,
                      verdict[targets.reached(seen)], seen.ways])
-    return markdown_table(rows)
+    return markdown_table(rows, left=True)
 
 
-def write_markdown(results, path):
+def figure_lines(drawn):
+    return "## Figures\n\n" + "\n".join(
+        f"![{figure.caption}]({figure.name}.svg)\n\n{figure.name}: "
+        f"{figure.caption}\n" for figure in drawn)
+
+
+def write_markdown(results, drawn, path):
     parts = ["# vhost-blk and others\n", environment_lines(results) + "\n",
              "## Numbers to reach\n\nMedians of the ratios of the repeats,"
-             " in brackets the spread.\n\n" + targets_table(results) + "\n",
+             " in brackets the spread.\n\n" + targets_table(targets.all_targets(results)) + "\n",
              ABOUT.format(**results.environment)]
     for group, ways in results.groups().items():
         if group.stage != "tune":
             parts.append(group_table(group, ways))
+    if drawn:
+        parts.append(figure_lines(drawn))
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(parts))
 
@@ -139,8 +155,12 @@ def main():
     directory = sys.argv[1]
     results = measured.Results(directory)
     write_json(results, os.path.join(directory, "results.json"))
-    write_markdown(results, os.path.join(directory, "results.md"))
-    print(targets_table(results))
+    drawn = figures.draw_all(results, directory)
+    write_markdown(results, drawn, os.path.join(directory, "results.md"))
+    measured_ones = [seen for seen in targets.all_targets(results)
+                     if seen.values]
+    if measured_ones:
+        print(targets_table(measured_ones))
 
 
 main()

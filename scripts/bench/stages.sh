@@ -124,7 +124,7 @@ stage_jobs() {
 
 	works_of randread 4k 32 "$bench_jobs"
 	ways_of bare-libaio qemu-native-q{1,2,3,4} vhost-{kick,adaptive,polling} \
-		vhost-{kick,adaptive,polling}-float
+		vhost-{kick,adaptive,polling}-onecore
 	with_guests "$bench_cpus" "$bench_cpus" race jobs works ways \
 		queues="$bench_cpus"
 	# By itself: two guests of that size are too many.

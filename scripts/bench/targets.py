@@ -6,6 +6,8 @@ Each is a ratio of two ways, repeat by repeat in one boot; its median counts.
 """
 
 import collections
+import json
+import os
 import statistics
 
 import results as measured
@@ -146,6 +148,27 @@ def shares(results, device):
                             0.8), least, "")
 
 
+def instructions():
+    """6: counted, not measured: what scripts/bench/profile has found last."""
+    path = os.path.join(os.path.dirname(os.path.realpath(__file__)),
+                        "profile", "reference.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            cases = json.load(file)["cases"]
+    except OSError:
+        return
+    total = {name: case["total"] for name, case in cases.items()}
+    for depth, limit in ((32, 4000), (1, 9000)):
+        name = f"ring-{depth}x1"
+        if name in total:
+            yield Seen(at_most(6, f"instructions, depth {depth}", limit),
+                       [total[name]], "profile/reference.json")
+    if "ring-32x1" in total and "ring-32x16" in total:
+        yield Seen(at_most(6, "instructions, 16 queues to one", 1.1),
+                   [total["ring-32x16"] / total["ring-32x1"]],
+                   "profile/reference.json")
+
+
 def all_targets(results):
     """What was seen of each, in the order of their numbers."""
     devices = list(dict.fromkeys(key.device for key in results.cells))
@@ -154,5 +177,5 @@ def all_targets(results):
     race = Race(results, devices[0])
     found = [seen for part in (in_guest, chardev, large, cost)
              for seen in part(race)]
-    found += list(shares(results, devices[0]))
+    found += list(instructions()) + list(shares(results, devices[0]))
     return sorted(found, key=lambda seen: seen.target.number)

@@ -44,13 +44,13 @@ way qemu-native-bothpoll native polled
 way qemu-uring-guestpoll uring polled
 way qemu-uring-bothpoll uring polled
 
-# More queues, one thread; and no core of its own for a thread.
+# More queues, one thread; and one core for all threads.
 for way_count in 1 2 3 4; do
 	way "qemu-native-q$way_count" "native-q$way_count" libaio
 done
-way vhost-kick-float vhost libaio
-way vhost-adaptive-float vhost libaio
-way vhost-polling-float vhost libaio
+way vhost-kick-onecore vhost libaio
+way vhost-adaptive-onecore vhost libaio
+way vhost-polling-onecore vhost libaio
 # In a guest of a newer QEMU, which can have several threads for a disk.
 way newer-native new-native libaio
 way newer-native-poll new-native libaio
@@ -59,6 +59,11 @@ way newer-uring-poll new-uring libaio
 for way_count in 1 2 3 4; do
 	way "newer-threads-$way_count" "new-threads-$way_count" libaio
 done
+# Programs on the host, without a guest.
+way ring-call "" ""
+way ring-poll "" ""
+way twin-call "" ""
+way twin-poll "" ""
 for way_name in "${way_names[@]}"; do
 	[[ $way_name != newer-* ]] || way_guest[$way_name]=newer
 done
@@ -87,16 +92,6 @@ vhost_set() {
 	done
 }
 
-# vhost_float DISK: lets its workers run wherever the scheduler wants them
-vhost_float() {
-	local queue
-
-	for queue in $(vhost_queues "$1"); do
-		taskset -cp "0-$(($(nproc) - 1))" "$(< "$queue/worker")" \
-			>/dev/null
-	done
-}
-
 # iothread_set GUEST ID POLL_NS
 iothread_set() {
 	guest_qmp "$1" '{"execute":"qom-set","arguments":{
@@ -108,8 +103,8 @@ way_begin() {
 	local disk=${way_disk[$1]} guest=${way_guest[$1]:-bench}
 
 	case $1 in
-	vhost-*-float)
-		vhost_float "$disk" ;;
+	vhost-*-onecore)
+		vhost_set "$disk" cpu=$(($(nproc) - 1)) ;;
 	esac
 	case $1 in
 	vhost-kick*)
@@ -132,7 +127,7 @@ way_end() {
 	local disk=${way_disk[$1]}
 
 	case $1 in
-	vhost-*-float)
+	vhost-*-onecore)
 		vhost_set "$disk" cpu=-1 ;;
 	esac
 	case $1 in

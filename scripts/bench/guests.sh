@@ -5,9 +5,11 @@
 #
 # shellcheck disable=SC2034,SC2154 # shared with ways.sh and host.sh
 
+bench_lost=0		# how many guests were
 kick_trace=/sys/kernel/tracing/instances/vhost-bench
 bench_guests=()		# those that run
-bench_guest_args=()	# what all that are started get
+declare -A bench_recipe=()	# what they were started with
+bench_pin=""		# not empty: who serves the disks has a CPU of its own
 scsi_target=/sys/kernel/config/target
 scsi_wwn=naa.6001405bench0001
 
@@ -125,33 +127,38 @@ pin_servers() {
 	done
 }
 
+# use_newer_qemu: for bench_guest_start. Firmware that Debian has in packages of
+# its own may be that of the installed QEMU.
+use_newer_qemu() {
+	GUEST_QEMU=$BENCH_NEWER_QEMU/usr/bin/qemu-system-x86_64
+	args+=(-L "$BENCH_NEWER_QEMU/usr/share/qemu" -L /usr/share/seabios
+	       -L /usr/share/qemu)
+}
+
 # bench_guest_start NAME CPUS QUEUES DISKS...: and waits until it has booted
 bench_guest_start() {
 	local name=$1 cpus=$2 queues=$3 id
-	local -a args=(-name "$1,debug-threads=on" "${bench_guest_args[@]}")
+	local -a args=(-name "$1,debug-threads=on")
+	local GUEST_QEMU=$GUEST_QEMU
 	shift 3
 
+	bench_recipe[$name]="$cpus $queues $*"
 	for id in "$@"; do
 		add_disk "$id" "$queues"
 	done
-	step "guest with $cpus CPUs, $queues queues: $*"
-	GUEST_CPUS=$cpus GUEST_MEM_SHARED=1 guest_start "$name" "${args[@]}"
+	step "guest $name with $cpus CPUs, $queues queues: $*"
+	if [[ $name == newer ]]; then
+		use_newer_qemu
+	fi
 	bench_guests+=("$name")
-	guest_wait_boot "$name"
+	GUEST_CPUS=$cpus GUEST_MEM_SHARED=1 guest_start "$name" \
+		"${args[@]}" || return
+	guest_wait_boot "$name" || return
 	cat scripts/vm/guest-disks.sh scripts/bench/in-guest.sh \
 		> "$tmp/in-guest.sh"
 	guest_put "$name" "$tmp/in-guest.sh" /run/bench.sh
-	pin_vcpus "$name" >/dev/null
-}
-
-# with_newer_qemu COMMAND...: guests it starts have that one. Its firmware, where
-# Debian has it in packages of its own, may be that of the installed QEMU.
-with_newer_qemu() {
-	local GUEST_QEMU=$BENCH_NEWER_QEMU/usr/bin/qemu-system-x86_64
-	local -a bench_guest_args=(-L "$BENCH_NEWER_QEMU/usr/share/qemu"
-				   -L /usr/share/seabios -L /usr/share/qemu)
-
-	"$@"
+	pin_vcpus "$name" "${bench_first_cpu:-0}" >/dev/null
+	[[ -z $bench_pin ]] || pin_servers "$name" >/dev/null
 }
 
 # bench_guest_stop: all of them
@@ -159,10 +166,34 @@ bench_guest_stop() {
 	local name
 
 	for name in "${bench_guests[@]}"; do
-		guest_stop "$name"
+		guest_stop "$name" || guest_kill "$name"
 	done
 	bench_guests=()
 	bench_guest_clean
+}
+
+# bench_guests_lost WHAT: takes note of a guest that is lost; fails if that is no
+# accident. The emulation of a host has defects that kill one now and then (see
+# guest_fits and guest_keep_kvm in scripts/vm/guest.sh).
+bench_guests_lost() {
+	step "guest lost: $1"
+	echo "lost=$1" >> "$BENCH_OUT/environment"
+	[[ ${LAB_ACCEL:-} == tcg ]] && ((bench_lost++ < 10))
+}
+
+# bench_guest_again NAME: starts one of them again
+bench_guest_again() {
+	local other
+	local -a others=() recipe
+
+	guest_kill "$1"
+	for other in "${bench_guests[@]}"; do
+		[[ $other == "$1" ]] || others+=("$other")
+	done
+	bench_guests=("${others[@]}")
+	[[ $1 != bench ]] || bench_guest_clean
+	read -ra recipe <<<"${bench_recipe[$1]}"
+	bench_guest_start "$1" "${recipe[@]}"
 }
 
 # What belongs to no QEMU of ours.

@@ -70,27 +70,40 @@ run_fio() {
 	fi
 }
 
+# show_failure WHAT GUEST
+show_failure() {
+	step "fio failed: $1"
+	cat "$tmp/fio"
+	[[ -z $2 ]] ||
+		tail -n 40 "$GUEST_DIR/$2/console.log" | tr -d '\r' |
+			grep -aE 'Comm:|RIP:|panic|BUG|fault' | head -n 8 || true
+}
+
 # measure STAGE WAY WORK REPEAT [LABEL=VALUE...]: adds to bench_line
 measure() {
 	local stage=$1 way=$2 work=$3 repeat=$4
-	local rw bs depth jobs iops interrupts=-1 pid=""
+	local rw bs depth jobs iops interrupts guest pid status
 	local -a fio_line
 	shift 4
 
 	read -r rw bs depth jobs <<<"$work"
-	way_begin "$way"
 	fio_args "$work" "${way_engine[$way]}"
-	[[ -z ${way_disk[$way]} ]] ||
-		pid=$(guest_pid "${way_guest[$way]:-bench}")
-	echo "begin device=${bench_device##*/} seconds=$BENCH_SECONDS pid=$pid" \
-		>&"$meter_in"
-	run_fio "$way" || {
-		step "fio failed: $stage, $way, $work"
-		cat "$tmp/fio"
-		[[ -z $pid ]] ||
-			tail -n 40 "$GUEST_DIR"/*/console.log | tr -d '\r'
-		return 1
-	}
+	guest=""
+	[[ -z ${way_disk[$way]} ]] || guest=${way_guest[$way]:-bench}
+	while :; do
+		pid="" interrupts=-1 status=0
+		[[ -z $guest ]] || pid=$(guest_pid "$guest")
+		way_begin "$way"
+		echo "begin device=${bench_device##*/}" \
+			"seconds=$BENCH_SECONDS pid=$pid" >&"$meter_in"
+		run_fio "$way" || status=$?
+		((status)) || break
+		show_failure "$stage, $way, $work" "$guest"
+		# 125, 126: the guest is gone, or starts again
+		((status >= 125)) || return
+		bench_guests_lost "$stage, $way, $work" || return
+		bench_guest_again "$guest" || return
+	done
 	[[ -z $pid ]] || read -r _ interrupts < "$tmp/fio"
 	echo "record fio=$tmp/fio stage=$stage way=$way rw=$rw bs=$bs" \
 		"depth=$depth jobs=$jobs repeat=$repeat" \
@@ -124,10 +137,11 @@ measure_program() {
 	bench_line+=" $way $iops"
 }
 
-# measure_guests COUNT WORK REPEAT: the same in several guests at once. The window
-# opens when all of them are sure to be busy.
+# measure_guests COUNT WORK REPEAT: the same in several guests at once, guest1 and
+# so on. The window opens when all of them are sure to be busy. Fails with the
+# status of a guest that failed.
 measure_guests() {
-	local count=$1 repeat=$3 rw bs depth jobs i iops
+	local count=$1 repeat=$3 rw bs depth jobs i iops status=0
 	local BENCH_SECONDS=$((BENCH_SECONDS + 2))
 	local -a fio_line pids=() files=() runs=()
 
@@ -145,8 +159,9 @@ measure_guests() {
 		runs+=($!)
 	done
 	for i in "${runs[@]}"; do
-		wait "$i"
+		wait "$i" || status=$?
 	done
+	((status == 0)) || return "$status"
 	echo "record fio=$(IFS=,; echo "${files[*]}") stage=guests" \
 		"way=vhost-$count-guests rw=$rw bs=$bs depth=$depth jobs=$jobs" \
 		"queues=1 repeat=$repeat device=$bench_device_name" \

@@ -95,6 +95,8 @@ def environment_lines(results):
     lines = [f"* {key}: {value}" for key, value in
              results.environment.items() if value]
     lines += [f"* not measured: {text}" for text in results.skipped]
+    lines += [f"* guest lost and started again: {text}"
+              for text in results.lost]
     return "\n".join(lines)
 
 
@@ -143,7 +145,8 @@ def write_json(results, path):
     cells = [dict(key._asdict(), **cell.summary())
              for key, cell in results.cells.items()]
     document = {"environment": results.environment,
-                "not_measured": results.skipped, "results": cells}
+                "not_measured": results.skipped,
+                "guests_lost": results.lost, "results": cells}
     with open(path, "w", encoding="utf-8") as file:
         json.dump(document, file, indent=1)
         file.write("\n")

@@ -112,6 +112,7 @@ class Results:
     def __init__(self, directory):
         self.environment = {}
         self.skipped = []
+        self.lost = []
         self.cells = {}
         self.samples = []
         self.read_environment(os.path.join(directory, "environment"))
@@ -126,6 +127,8 @@ class Results:
                 key, _, value = line.rstrip("\n").partition("=")
                 if key == "skipped":
                     self.skipped.append(value)
+                elif key == "lost":
+                    self.lost.append(value)
                 else:
                     self.environment[key] = value
 

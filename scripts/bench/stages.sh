@@ -59,20 +59,9 @@ with_guests() {
 	((${#disks[@]} == 0)) ||
 		bench_guest_start bench "$cpus" "$queues" "${disks[@]}"
 	((${#newer_disks[@]} == 0)) ||
-		with_newer_qemu bench_guest_start newer "$cpus" "$queues" \
-			"${newer_disks[@]}"
+		bench_guest_start newer "$cpus" "$queues" "${newer_disks[@]}"
 	"$@"
 	bench_guest_stop
-}
-
-# pinned COMMAND...: with those who serve the disks on a CPU of their own
-pinned() {
-	local guest
-
-	for guest in "${bench_guests[@]}"; do
-		pin_servers "$guest" >/dev/null
-	done
-	"$@"
 }
 
 # One queue, one job, interrupts.
@@ -87,7 +76,7 @@ stage_race() {
 		ways_of "${bare[@]}" "${vhost[@]}" "${qemu[@]}" "${newer[@]}" \
 			"${others[@]}"
 	fi
-	with_guests 1 1 pinned race race works ways queues=1
+	bench_pin=yes with_guests 1 1 race race works ways queues=1
 }
 
 # The guest has a queue that it polls; io_uring, so that what interrupts is
@@ -104,7 +93,7 @@ stage_poll() {
 	else
 		works_of randread 4k "1 8 32" 1
 	fi
-	with_guests 2 2 pinned race poll works ways queues=2
+	bench_pin=yes with_guests 2 2 race poll works ways queues=2
 }
 
 # Large requests, one after the other, and a mixture of small ones.
@@ -115,7 +104,7 @@ stage_large() {
 	works_of "read write" 128k 8 1
 	works_of "read write" 1m 8 1
 	works_of randrw 4k 32 1
-	with_guests 1 1 pinned race large works ways queues=1
+	bench_pin=yes with_guests 1 1 race large works ways queues=1
 }
 
 # What the paper's figures show: more jobs, queues and threads.
@@ -159,25 +148,38 @@ stage_chardev() {
 	done
 }
 
+# guests_up COUNT: guest1 and so on, on one disk. Several may have it only if none
+# of them writes.
+guests_up() {
+	local i
+
+	for ((i = 1; i <= $1; i++)); do
+		bench_first_cpu=$((i - 1)) bench_read_only=on \
+			bench_guest_start "guest$i" 1 1 vhost
+	done
+}
+
 # As many guests on one disk as there are CPUs, up to four: one, two and four of
 # them work.
 stage_guests() {
 	local -a works=() ways disks newer_disks
-	local repeat count i bench_line last=4
+	local repeat count bench_line last=4
 
 	works_of randread 4k 32 1
 	ways_of vhost-adaptive
 	((${#works[@]} && ${#ways[@]})) || return 0
 	((last <= $(nproc))) || last=$(nproc)
-	for ((i = 1; i <= last; i++)); do
-		bench_read_only=on bench_guest_start "guest$i" 1 1 vhost
-		pin_vcpus "guest$i" $((i - 1)) >/dev/null
-	done
+	guests_up "$last"
 	for ((repeat = 1; repeat <= BENCH_REPEATS; repeat++)); do
 		bench_line=""
 		for count in 1 2 4; do
-			((count > last)) ||
-				measure_guests "$count" "${works[0]}" "$repeat"
+			((count <= last)) || continue
+			until measure_guests "$count" "${works[0]}" \
+					"$repeat"; do
+				bench_guests_lost "guests, $count of $last"
+				bench_guest_stop
+				guests_up "$last"
+			done
 		done
 		step "guests $bench_device_name ${works[0]}," \
 			"$repeat of $BENCH_REPEATS:$bench_line"

@@ -99,6 +99,20 @@ load() {
 		--runtime="$seconds" --verify_backlog=64 "$@"
 }
 
+# reads SERIAL SECONDS [FIO ARGUMENTS]: random reads; prints how many
+reads() {
+	local file seconds
+
+	file=$(node "$1") || return
+	seconds=$2
+	shift 2
+	fio --name=reads --filename="$file" --rw=randread --bs=4k --direct=1 \
+		--time_based --runtime="$seconds" --norandommap --minimal \
+		--output=/run/reads.out "$@" || { cat /run/reads.out; return 1; }
+	# terse version 3: field 6 is KiB read
+	awk -F ';' '{ print $6 / 4 }' /run/reads.out
+}
+
 # hash SERIAL MIB
 hash() {
 	local file

@@ -14,12 +14,9 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=selftests/lib/common.sh
-. "$here/lib/common.sh"
-# shellcheck source=selftests/lib/tap.sh
-. "$here/lib/tap.sh"
+# shellcheck source=selftests/lib/programs.sh
+. "$here/lib/programs.sh"
 
-: "${VHOST_BLK_KO:=$here/../drivers/vhost/blk/vhost_blk.ko}"
 wanted=("$@")
 
 # Programs that need any one disk: the interface, life and death.
@@ -29,51 +26,6 @@ on_one=(uapi_owner uapi_features uapi_memory uapi_vring uapi_backend uapi_exampl
 on_two=(lifecycle ring_notify malformed_chain bad_memory stats polling)
 # Those about data: on each kind of disk.
 on_all=(io_framing io_types io_range io_segments io_readonly stress_mixed)
-
-want() {
-	local pattern
-
-	((${#wanted[@]})) || return 0
-	for pattern in "${wanted[@]}"; do
-		# shellcheck disable=SC2254 # a pattern it is
-		case $1 in
-		$pattern | $pattern:*) return 0 ;;
-		esac
-	done
-	return 1
-}
-
-# run PROGRAM LABEL DEVICE [ARGUMENT...]
-run() {
-	local program=$1 label=$2 name="$1.$2"
-	local limit=$((240 * ${KSFT_TIME_SCALE:-1}))
-	shift 2
-
-	want "$program:$label" || return 0
-	log_mark "$name"
-	leak_mark
-	[[ $program == *.sh ]] || program=build/$program
-	tap_run "$name" timeout -k 10 $limit "$here/$program" "$@"
-	if [[ -n $tap_bailed ]]; then
-		echo "# a process that cannot be killed: no more tests"
-		exit 1
-	fi
-	if log_check; then
-		tap_result ok "$name: kernel log is silent"
-	else
-		tap_result "not ok" "$name: kernel log is silent"
-	fi
-	if leak_check "$1"; then
-		tap_result ok "$name: nothing is left behind"
-	else
-		tap_result "not ok" "$name: nothing is left behind"
-	fi
-}
-
-module_insert() {
-	insmod "$VHOST_BLK_KO" || die "insmod $VHOST_BLK_KO"
-	wait_for test -c /dev/vhost-blk || die "no /dev/vhost-blk"
-}
 
 parameters=/sys/module/vhost_blk/parameters
 declare -A poll_saved=()

@@ -4,7 +4,8 @@
 # usage: selftests/run.sh [--kernel stock|debug] [--only PATTERN]... [GROUP...]
 #
 #   unit	programs that need neither root nor the module
-#   host	the chardev tests: one boot of the lab, host.sh in it
+#   host	the chardev tests: a boot of the lab, host.sh in it, and one of a
+#		machine with two NUMA nodes, cores.sh in it
 #   vm	guest tests: one boot of the lab, vm.sh in it
 #
 # Default: all groups. PATTERN (as for host.sh) selects among host tests
@@ -26,7 +27,7 @@ groups=()
 only=()
 
 usage() {
-	sed -n '4,18s/^# \{0,1\}//p' "$0"
+	sed -n '4,19s/^# \{0,1\}//p' "$0"
 }
 
 while (($#)); do
@@ -92,6 +93,23 @@ group_host() {
 	lab host 2000 --nvme size=64M,lbs=512,queues=2 \
 		--nvme size=64M,lbs=4096,queues=2 \
 		-- env KSFT_TIME_SCALE=$scale selftests/host.sh "${only[@]}"
+	group_cores
+}
+
+# Two nodes with two CPUs and half of the memory each.
+group_cores() {
+	local node
+	local -a numa=()
+
+	for node in 0 1; do
+		numa+=(--qemu-arg -object
+		       --qemu-arg "memory-backend-ram,id=node$node,size=2G"
+		       --qemu-arg -numa
+		       --qemu-arg "node,nodeid=$node,cpus=$((2 * node))-$((2 * node + 1)),memdev=node$node")
+	done
+	lab "host, two NUMA nodes" 600 --mem 4G --cpus 4 \
+		--qemu-arg -smp --qemu-arg 4,sockets=2 "${numa[@]}" \
+		-- env KSFT_TIME_SCALE=$scale selftests/cores.sh "${only[@]}"
 }
 
 # cpus_of SCRIPT: as many as its guests have in all, see guest_fits in guest.sh

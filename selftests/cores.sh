@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Runs the tests of cores on this host: as root, on a machine with four CPUs on two
+# NUMA nodes whose kernel takes the module and that may crash (the lab:
+# selftests/run.sh host). The module is inserted for each with other parameters.
+#
+# usage: cores.sh [PROGRAM[:BACKEND]...]	shell patterns; default: all
+#
+# VHOST_BLK_KO and KSFT_TIME_SCALE: as for host.sh.
+
+set -euo pipefail
+
+# shellcheck source=selftests/lib/programs.sh
+. "$(dirname "$0")/lib/programs.sh"
+
+wanted=("$@")
+declare -a disks=()
+
+# One that belongs to no node, then one of each.
+disks_up() {
+	local node
+
+	modprobe brd rd_nr=2 rd_size=65536
+	undo+=("rmmod_retry brd")
+	disks=(/dev/ram0)
+	for node in /sys/devices/system/node/node[0-9]*; do
+		null_up "test_${node##*/}" "home_node=${node##*node}"
+		disks+=("$device")
+	done
+}
+
+# with "PARAMETERS" PROGRAM LABEL DEVICE [ARGUMENT...]
+with() {
+	read -ra module_parameters <<<"$1"
+	shift
+	want "$1:$2" || return 0
+	module_insert
+	run "$@"
+	rmmod_retry vhost_blk
+}
+
+main() {
+	[[ $(id -u) -eq 0 ]] || die "needs root"
+	echo "KTAP version 1"
+	trap undo_all EXIT
+	echo "# $(uname -r), CPUs" /sys/devices/system/node/node*/cpu[0-9]*
+	disks_up
+	with "" cores_numa null "${disks[@]}"
+	with "cpus=1-3 cores=auto" cores_auto null "${disks[1]}"
+	with "cpus=3" cores_fair.sh null "${disks[@]:1}"
+	undo_all
+	tap_end
+}
+
+main

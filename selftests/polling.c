@@ -4,6 +4,7 @@
  * are slow or have other things to do.
  */
 #define _GNU_SOURCE
+#include "lean.h"
 #include "shown.h"
 
 #include <sched.h>
@@ -263,29 +264,13 @@ TEST_F(ring, window_shrinks_when_requests_get_rare)
 	EXPECT_EQ(0, shown_number(&self->s, 0, "poll_ns"));
 }
 
-/* Clock ticks that a thread has used so far. */
-static unsigned long cpu_ticks(unsigned long long pid)
-{
-	unsigned long user, system;
-	char path[64], text[1024], *at;
-
-	snprintf(path, sizeof(path), "/proc/%llu/stat", pid);
-	ASSERT_GT(file_get(path, text, sizeof(text)), 0);
-	at = strrchr(text, ')');
-	ASSERT_TRUE(at);
-	/* state, ppid, pgrp, session, tty, tpgid, flags, four of faults */
-	ASSERT_EQ(2, sscanf(at + 1,
-			    " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu",
-			    &user, &system));
-	return user + system;
-}
-
+/* Less than a thousandth of a core. */
 TEST_F(ring, sleeps_when_idle)
 {
-	unsigned long long pid = shown_number(&self->s, 0, "worker");
-	unsigned long ticks;
+	const unsigned int seconds = 2;
 	unsigned int i;
 	struct halts h;
+	uint64_t us;
 
 	run(self->vq, 100, 100);
 	EXPECT_LT(0, shown_number(&self->s, 0, "cached_pages"));
@@ -299,16 +284,56 @@ TEST_F(ring, sleeps_when_idle)
 	EXPECT_EQ(0, shown_number(&self->s, 0, "cached_pages"));
 	usleep(scaled_ms(100) * 1000);
 	halts_now(&h, &self->s);
-	ticks = cpu_ticks(pid);
-	usleep(1000000);
-	ticks = cpu_ticks(pid) - ticks;
-	EXPECT_LE(ticks * 100, sysconf(_SC_CLK_TCK));
+	us = worker_cpu_us();
+	sleep(seconds);
+	us = worker_cpu_us() - us;
+	ksft_log("%llu us of %u s", (unsigned long long)us, seconds);
+	EXPECT_LT(us, seconds * 1000);
 	EXPECT_TRUE(shown_state_is(&self->s, 0, "wait"));
 	/* and was not woken even once */
 	halts_since(&h, &self->s);
 	EXPECT_EQ(0, h.attempted);
 	EXPECT_EQ(0, h.waits);
 	EXPECT_TRUE(one(self->vq));
+}
+
+/* Always @depth chains under way, @n in all. */
+static void keep_going(struct attached *a, unsigned int depth, unsigned int n)
+{
+	struct lean l;
+
+	ASSERT_EQ(0, lean_init(&l, a->vq, depth, VIRTIO_BLK_T_IN,
+			       a->d.sectors));
+	while (l.chains < n) {
+		ASSERT_GE(lean_reap(&l), 0);
+		while (l.nr_spare)
+			lean_push(&l, 1);
+		lean_publish(&l);
+		sched_yield();
+	}
+	ASSERT_TRUE(lean_drain(&l, G_WAIT_MS));
+	lean_free(&l);
+}
+
+/* With the window that the worker finds for itself. */
+static void expect_steady(struct attached *a, const struct shown *s,
+			  unsigned int depth)
+{
+	struct halts h;
+
+	set_window(s, long_window(), MS, 2, 2);
+	keep_going(a, depth, 500);
+	halts_now(&h, s);
+	keep_going(a, depth, 3000);
+	halts_since(&h, s);
+	EXPECT_GE(h.chains, 3000);
+	EXPECT_LE(h.kicks, h.chains / 100);
+}
+
+TEST_F_TIMEOUT(ring, steady_load_needs_no_kicks, 60)
+{
+	expect_steady(&self->a, &self->s, 1);
+	expect_steady(&self->a, &self->s, 32);
 }
 
 /* Both sides poll: no exits in either direction. */

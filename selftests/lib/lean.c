@@ -35,6 +35,7 @@ static int lean_slot_init(struct lean *l, unsigned int i, uint32_t type)
 	vq_desc(l->vq, at + 1, data, LEAN_BYTES,
 		VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, at + 2);
 	vq_desc(l->vq, at + 2, status, 1, VRING_DESC_F_WRITE, 0);
+	memset(l->vq->desc_busy + at, 1, LEAN_DESCS);
 	l->spare[l->nr_spare++] = i;
 	return 0;
 }

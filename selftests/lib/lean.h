@@ -3,7 +3,8 @@
  * A driver that does as little as can be done for a request, for what measures or
  * has to keep workers busy. A chain is written once, used again and again, and only
  * its status is looked at. Several may run at once, each on a queue of its own, once
- * all are set up.
+ * all are set up. It takes the first descriptors of the queue, where nothing else may
+ * be under way meanwhile.
  */
 #ifndef LEAN_H
 #define LEAN_H

@@ -392,34 +392,62 @@ FIXTURE_TEARDOWN(read_only)
 	finish(&self->a, &self->s);
 }
 
-TEST_F(read_only, each_error_has_its_counter)
+/* Makes a mistake: its counters have grown by one, and no others. */
+static void expect_counted(struct attached *a, const struct shown *s,
+			   const struct mistake *m, bool indirect)
 {
-	struct gvq *vq = self->a.vq;
 	struct counts before, after;
-	unsigned int i, round;
 	struct greq *r;
 
-	for (i = 0; i < 3 * ARRAY_SIZE(mistakes); i++) {
-		const struct mistake *m = &mistakes[i % ARRAY_SIZE(mistakes)];
+	ASSERT_TRUE(shown_wait_asleep(s, 0));
+	counts_take(&before, s, 0);
+	r = req_new(a->vq, m->type, m->sector);
+	ASSERT_EQ(0, req_frame(r, m->frame));
+	r->indirect = indirect;
+	ASSERT_EQ(0, req_submit(r));
+	ASSERT_TRUE(req_wait(r, G_WAIT_MS));
+	if (m->status < 0)
+		EXPECT_EQ(0, r->used_len);
+	else
+		EXPECT_EQ(m->status, r->status);
+	req_free(r);
+	ASSERT_TRUE(shown_wait_asleep(s, 0));
+	counts_take(&after, s, 0);
+	expect_added(m->what, &before, &after, m->added);
+}
 
-		round = i / ARRAY_SIZE(mistakes);
-		ASSERT_TRUE(shown_wait_asleep(&self->s, 0));
-		counts_take(&before, &self->s, 0);
-		r = req_new(vq, m->type, m->sector);
-		ASSERT_EQ(0, req_frame(r, m->frame));
-		r->indirect = round == 1;
-		ASSERT_EQ(0, req_submit(r));
-		ASSERT_TRUE(req_wait(r, G_WAIT_MS));
-		if (m->status < 0)
-			EXPECT_EQ(0, r->used_len);
-		else
-			EXPECT_EQ(m->status, r->status);
-		req_free(r);
-		ASSERT_TRUE(shown_wait_asleep(&self->s, 0));
-		counts_take(&after, &self->s, 0);
-		expect_added(m->what, &before, &after, m->added);
-	}
+TEST_F(read_only, each_error_has_its_counter)
+{
+	unsigned int i, round;
+
+	for (round = 0; round < 3; round++)
+		for (i = 0; i < ARRAY_SIZE(mistakes); i++)
+			expect_counted(&self->a, &self->s, &mistakes[i],
+				       round == 1);
 	EXPECT_EQ(0, shown_hist_count(&self->s, 0, "device_latency_hist"));
+}
+
+/* KSFT_ERROR answers all with an error. */
+TEST(errors_of_the_disk_are_counted)
+{
+	static const struct mistake errors[] = {
+		{ "read", "16 / 4096@0 1", VIRTIO_BLK_T_IN, 0,
+		  VIRTIO_BLK_S_IOERR,
+		  { TAKEN, { "read_requests", 1 }, { "read_errors", 1 } } },
+		{ "write", "16 4096@0 / 1", VIRTIO_BLK_T_OUT, 8,
+		  VIRTIO_BLK_S_IOERR,
+		  { TAKEN, { "write_requests", 1 }, { "write_errors", 1 } } },
+	};
+	struct attached a = { 0 };
+	unsigned int i;
+	struct shown s;
+
+	attach_path(&a, special_path("KSFT_ERROR"), O_RDWR, NULL);
+	shown_find(&s, a.g);
+	for (i = 0; i < ARRAY_SIZE(errors); i++)
+		expect_counted(&a, &s, &errors[i], false);
+	EXPECT_EQ(i, shown_hist_count(&s, 0, "device_latency_hist"));
+	finish(&a, &s);
 }
 
 /* A status that cannot be written is counted besides its request. */

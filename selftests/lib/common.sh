@@ -206,6 +206,8 @@ specials_up() {
 	n=$(sectors_of "$device")
 	dm_up tdelaylong "0 $n delay $device 0 3000"
 	export KSFT_DELAY_LONG=$device
+	dm_up terror "0 2048 error"
+	export KSFT_ERROR=$device
 	loop_up $((4 * 1024 * 1024 - 1000))
 	short512=("$device" "$file")
 	loop_up $((4 * 1024 * 1024 - 1000)) -b 4096

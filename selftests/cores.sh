@@ -47,6 +47,8 @@ main() {
 	echo "# $(uname -r), CPUs" /sys/devices/system/node/node*/cpu[0-9]*
 	disks_up
 	with "" cores_numa null "${disks[@]}"
+	with "" cores_hotplug.sh null "${disks[1]}"
+	with "" cores_floods null "${disks[1]}"
 	with "cpus=1-3 cores=auto" cores_auto null "${disks[1]}"
 	with "cpus=3" cores_fair.sh null "${disks[@]:1}"
 	undo_all

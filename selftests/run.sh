@@ -4,8 +4,9 @@
 # usage: selftests/run.sh [--kernel stock|debug] [--only PATTERN]... [GROUP...]
 #
 #   unit	programs that need neither root nor the module
-#   host	the chardev tests: a boot of the lab, host.sh in it, and one of a
-#		machine with two NUMA nodes, cores.sh in it
+#   host	the chardev tests: three boots of the lab, host.sh in the first,
+#		cores.sh on a machine with two NUMA nodes, patching.sh on one that
+#		is emulated by one thread
 #   vm	guest tests: one boot of the lab, vm.sh in it
 #
 # Default: all groups. PATTERN (as for host.sh) selects among host tests
@@ -27,7 +28,7 @@ groups=()
 only=()
 
 usage() {
-	sed -n '4,19s/^# \{0,1\}//p' "$0"
+	sed -n '4,20s/^# \{0,1\}//p' "$0"
 }
 
 while (($#)); do
@@ -59,8 +60,12 @@ quietly() {
 }
 
 build() {
+	local kdir
+
 	if ! quietly "$root/scripts/deps.sh" selftests ||
-	   ! quietly make -C "$here"; then
+	   ! quietly make -C "$here" ||
+	   ! kdir=$("$root/scripts/vm/kernel.sh" --kdir) ||
+	   ! quietly make -C "$here" modules KDIR="$kdir"; then
 		tap_result "not ok" "selftests: built"
 		return 1
 	fi
@@ -89,11 +94,35 @@ lab() {
 		--timeout "$limit" "$@"
 }
 
+# chosen NAME...: does --only ask for one of them?
+chosen() {
+	local name pattern
+
+	for name in "$@"; do
+		for pattern in "${only[@]:-*}"; do
+			# shellcheck disable=SC2053 # a pattern it is
+			[[ ${name%.c} != ${pattern%%:*} ]] || return 0
+		done
+	done
+	return 1
+}
+
 group_host() {
+	local -a cores programs
+
+	cd "$here"
+	cores=(cores_*.c cores_*.sh)
+	mapfile -t programs < <(printf '%s\n' *.c host_*.sh | grep -v '^cores_')
+	cd "$root"
+	! chosen "${programs[@]}" module_life || group_one
+	! chosen "${cores[@]}" || group_cores
+	! chosen patching || group_patching
+}
+
+group_one() {
 	lab host 2000 --nvme size=64M,lbs=512,queues=2 \
 		--nvme size=64M,lbs=4096,queues=2 \
 		-- env KSFT_TIME_SCALE=$scale selftests/host.sh "${only[@]}"
-	group_cores
 }
 
 # Two nodes with two CPUs and half of the memory each.
@@ -112,6 +141,11 @@ group_cores() {
 		-- env KSFT_TIME_SCALE=$scale selftests/cores.sh "${only[@]}"
 }
 
+group_patching() {
+	lab "host, code is replaced" 300 --one-thread \
+		-- env KSFT_TIME_SCALE=$scale selftests/patching.sh
+}
+
 # cpus_of SCRIPT: as many as its guests have in all, see guest_fits in guest.sh
 cpus_of() {
 	local cpus
@@ -122,18 +156,14 @@ cpus_of() {
 
 # One boot for all that need the same number of CPUs.
 group_vm() {
-	local script name pattern cpus
+	local script name cpus
 	local -A names=()
 
 	for script in "$here"/vm_*.sh; do
 		name=$(basename "$script" .sh)
-		for pattern in "${only[@]:-*}"; do
-			# shellcheck disable=SC2053 # a pattern it is
-			[[ $name == $pattern ]] || continue
-			cpus=$(cpus_of "$script")
-			names[$cpus]+=" $name"
-			break
-		done
+		chosen "$name" || continue
+		cpus=$(cpus_of "$script")
+		names[$cpus]+=" $name"
 	done
 	for cpus in $(printf '%s\n' "${!names[@]}" | sort -n); do
 		# shellcheck disable=SC2086 # a list it is

@@ -26,6 +26,9 @@ with its status; without a command gives a shell (Ctrl-A X kills the machine).
   --nvme SPEC           add an NVMe controller (repeatable). SPEC is a list of
                         size=SIZE,lbs=512|4096,queues=N,backend=file|null
                         (default: size=256M,lbs=512,queues=4,backend=file)
+  --one-thread          emulate the CPUs in turn, not at once: slower, but code
+                        of the kernel may be replaced while it runs, which
+                        QEMU 7.2 otherwise does not always notice
   --icount              one CPU, time counts instructions
   --out DIR             DIR of this machine, writable in L1 as /out
   --share-module KO     use this .ko (absolute path in VHOST_BLK_KO)
@@ -53,6 +56,7 @@ opt_mem=4G
 opt_timeout=600
 opt_append=""
 opt_icount=""
+opt_thread=multi
 opt_out=""
 opt_module=""
 opt_allow=""
@@ -92,6 +96,7 @@ parse() {
 		--append) opt_append+=" $2"; shift ;;
 		--qemu-arg) opt_qemu+=("$2"); shift ;;
 		--nvme) opt_nvme+=("$2"); shift ;;
+		--one-thread) opt_thread=single ;;
 		--icount) opt_icount=1 ;;
 		--out) opt_out=$2; shift ;;
 		--share-module) opt_module=$2; shift ;;
@@ -269,7 +274,7 @@ prepare_qemu() {
 		if [[ -n $opt_icount ]]; then
 			qemu+=(-accel tcg -smp 1 -icount "shift=0,sleep=off")
 		else
-			qemu+=(-accel "tcg,thread=multi" -smp "$opt_cpus")
+			qemu+=(-accel "tcg,thread=$opt_thread" -smp "$opt_cpus")
 			# The emulated TSC is one for all CPUs. Without this
 			# word the kernel finds it out of step, takes the HPET
 			# instead, and spends its time there: the host is then

@@ -350,7 +350,7 @@ TEST_F(cmd, header_that_cannot_be_read)
 	for (i = 0; i < 18; i++) {
 		unit_fault.at = hva(self, HDR - 1 + i);
 		unit_fault.len = 1;
-		atomic64_add(VHOST_BLK_INVAL_ONE, &self->mem->changes);
+		rig_mem_change(self->mem);
 		EXPECT_EQ(i == 0 || i == 17 ? 0 : -EINVAL,
 			  vhost_blk_cmd_parse(self->chain, &self->mem->view,
 					      true, self->cmd));

@@ -185,8 +185,11 @@ static inline __virtio64 __cpu_to_virtio64(bool little_endian, u64 val)
 
 #define __user
 #define u64_to_user_ptr(x) ((void *)(uintptr_t)(x))
-#define access_ok(p, size) \
-	((size) <= TASK_SIZE && (uintptr_t)(p) <= TASK_SIZE - (size))
+/* As on a processor that ignores the uppermost byte of addresses. */
+#define untagged_addr(addr) ((addr) & ~(0xffUL << 56))
+#define access_ok(p, size)      \
+	((size) <= TASK_SIZE && \
+	 untagged_addr((uintptr_t)(p)) <= TASK_SIZE - (size))
 
 /* A copy that touches [at, at + len) fails, as if nothing were mapped there. */
 extern struct unit_fault {

@@ -34,6 +34,8 @@ TEST(refuses_bad_regions)
 		{ R(0, 4096, 0xffff888000000000), -EFAULT },
 		{ R(0, 4096, U64_MAX - 4095), -EFAULT },
 		{ R(0, 4096, U64_MAX), -EFAULT },
+		{ R(0, 4096, 0x0100000000001000), -EFAULT },
+		{ R(0, 4096, 0xff00000000001000), -EFAULT },
 		{ R(0, U64_MAX, 0), -EFAULT },
 		{ R(0, U64_MAX, U64_MAX), -EFAULT },
 		{ R(1, U64_MAX, 0x1000), -EFAULT },

@@ -279,6 +279,8 @@ define_mem() {
 		's/check_add_overflow(r->gpa, r->len - 1, &last)/check_add_overflow(r->gpa, r->len, \&last)/'
 	mutant mem "region outside user space" \
 		's/!access_ok(u64_to_user_ptr(r->hva), r->len)/false/'
+	mutant mem "region at an address with a tag" \
+		's/r->hva != untagged_addr((unsigned long)r->hva)/r->hva != (unsigned long)r->hva/'
 	mutant mem "empty region" \
 		'/^static int vhost_blk_mem_check_region/,/^}/s/if (!r->len)/if (false)/'
 	mutant mem "ring may leave its region" \
@@ -352,7 +354,9 @@ define_tlb() {
 	mutant tlb "created without memory" \
 		's/if (!tlb->entry)/if (false)/'
 	mutant tlb "stale from the start" \
-		's/tlb->seen = atomic_read(invalidations)/tlb->seen = 0/'
+		's/tlb->seen = atomic64_read(changes)/tlb->seen = 0/'
+	mutant tlb "created while a change is under way, for good" \
+		's/atomic64_read(changes) & ~VHOST_BLK_INVAL_ACTIVE/atomic64_read(changes)/'
 	mutant tlb "destroyed with its pages" \
 		'/^void vhost_blk_tlb_destroy/,/^}/{/vhost_blk_tlb_flush(tlb);/d}'
 	mutant tlb "there after its end" \
@@ -375,6 +379,8 @@ define_tlb() {
 		'/WRITE_ONCE(tlb->nr, tlb->nr + 1);/d'
 	mutant tlb "change is never over" \
 		'/^void vhost_blk_tlb_flush/,/^}/{/tlb->seen = /d}'
+	mutant tlb "flush takes a change under way for one that is over" \
+		's/atomic64_read(tlb->changes) & ~VHOST_BLK_INVAL_ACTIVE/atomic64_read(tlb->changes)/'
 	mutant tlb "flush drops what is in use" \
 		'/^void vhost_blk_tlb_flush/,/^}/s/if (entry->users)/if (false)/'
 	mutant tlb "flush leaves what is in use as it is" \
@@ -405,6 +411,8 @@ define_tlb() {
 		's/entry->write = write;/entry->write = true;/'
 	mutant tlb "miss does not see a change" \
 		'/^struct vhost_blk_tlb_entry \*vhost_blk_tlb_miss/,/^}/s/if (vhost_blk_tlb_is_stale(tlb))/if (false)/'
+	mutant tlb "miss does not see a change under way" \
+		's/if (atomic64_read(tlb->changes) != tlb->seen)/if (false)/'
 	mutant tlb "miss drops everything" \
 		'/^struct vhost_blk_tlb_entry \*vhost_blk_tlb_miss/,/^}/s/if (vhost_blk_tlb_is_stale(tlb))/if (true)/'
 	mutant tlb "one place" \
@@ -428,15 +436,19 @@ define_tlb() {
 	mutant tlb "there is always a place" \
 		's/if (!place || !vhost_blk_tlb_pin(/if (!vhost_blk_tlb_pin(/'
 	mutant tlb.h "find does not see a change" \
-		's/!entry->stale && !vhost_blk_tlb_is_stale(tlb)/!entry->stale/'
+		's/!entry->stale && atomic64_read(tlb->changes) == tlb->seen/!entry->stale/'
+	mutant tlb.h "find does not see a change under way" \
+		's/atomic64_read(tlb->changes) == tlb->seen/!vhost_blk_tlb_is_stale(tlb)/'
 	mutant tlb.h "find finds a stale page" \
-		's/!entry->stale && !vhost_blk_tlb_is_stale(tlb)/!vhost_blk_tlb_is_stale(tlb)/'
+		's/!entry->stale && atomic64_read(/atomic64_read(/'
 	mutant tlb.h "find finds any pin" \
 		's/entry->key == key && (entry->write || !write) &&/entry->key == key \&\&/'
 	mutant tlb.h "find finds another page" \
 		's/entry->key == key && (entry->write/entry->key \&\& (entry->write/'
 	mutant tlb.h "changes are counted up to the largest number" \
-		's/atomic_read(tlb->invalidations) != tlb->seen/(unsigned int)atomic_read(tlb->invalidations) > tlb->seen/'
+		's/~VHOST_BLK_INVAL_ACTIVE) !=/~VHOST_BLK_INVAL_ACTIVE) >/'
+	mutant tlb.h "stale while a change is under way" \
+		's/(atomic64_read(tlb->changes) & ~VHOST_BLK_INVAL_ACTIVE) !=/atomic64_read(tlb->changes) !=/'
 	mutant tlb.h "first page has the key of none" \
 		's/(hva >> PAGE_SHIFT) + 1/hva >> PAGE_SHIFT/'
 	mutant tlb.h "keys of 32 bits" \

@@ -70,8 +70,10 @@ void rig_mem_shake(struct rig_mem *m, struct rng *rng)
 
 	if (!m->tlb.entry)
 		return;
-	if (rng_once(rng, 16))
-		atomic64_add(VHOST_BLK_INVAL_ONE, &m->changes);
+	if (m->changing ? rng_once(rng, 4) : rng_once(rng, 32)) {
+		(m->changing ? change_ends : change_begins)(&m->changes, true);
+		m->changing = !m->changing;
+	}
 	entry = &m->tlb.entry[rng_below(rng, BIT(m->tlb.bits))];
 	if (entry->users)
 		vhost_blk_tlb_put(&m->tlb, entry, false);

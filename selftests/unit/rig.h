@@ -35,6 +35,7 @@ struct rig_mem {
 	struct vhost_blk_view view;
 	struct vhost_blk_tlb tlb;
 	atomic64_t changes;
+	bool changing;
 };
 
 struct rig {
@@ -50,9 +51,28 @@ struct rig {
 };
 
 struct rig_mem *rig_mem_new(void);
-/* Gives the view a translation cache; ->changes counts what is to be forgotten. */
+/* Gives the view a translation cache; ->changes counts what it is to forget. */
 void rig_mem_cache(struct rig_mem *mem);
 void rig_mem_delete(struct rig_mem *mem);
+
+/* What inval.c does when a change of the owner's memory begins, and ends. */
+static inline void change_begins(atomic64_t *changes, bool concerns)
+{
+	atomic64_add(1 + (concerns ? VHOST_BLK_INVAL_ONE : 0), changes);
+}
+
+static inline void change_ends(atomic64_t *changes, bool concerns)
+{
+	atomic64_add(-1 + (concerns ? VHOST_BLK_INVAL_ONE : 0), changes);
+}
+
+/* The cache has to forget everything. */
+static inline void rig_mem_change(struct rig_mem *mem)
+{
+	change_begins(&mem->changes, true);
+	change_ends(&mem->changes, true);
+}
+
 struct rng;
 /* Something happens to the cache, if there is one: a change, a user of a page. */
 void rig_mem_shake(struct rig_mem *mem, struct rng *rng);

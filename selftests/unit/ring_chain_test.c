@@ -358,7 +358,7 @@ TEST_F(ring, table_that_cannot_be_read)
 	for (i = 0; i < 5; i++) {
 		unit_fault.at = (uintptr_t)rig_at(rig->mem, 0x4000 + 20 * i);
 		unit_fault.len = 1;
-		atomic64_add(VHOST_BLK_INVAL_ONE, &rig->mem->changes);
+		rig_mem_change(rig->mem);
 		table_at(rig, 0x4000, i == 4);
 	}
 }

@@ -9,6 +9,7 @@ unit_hook_fn *unit_hook;
 struct unit_fault unit_fault;
 struct unit_pages unit_pages;
 long unit_pinned;
+unsigned long unit_pins;
 bool unit_no_memory;
 int unit_preempt_off;
 u64 unit_clock;
@@ -43,6 +44,7 @@ int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags,
 		return -EFAULT;
 	*pages = virt_to_page(addr);
 	unit_pinned++;
+	unit_pins++;
 	return 1;
 }
 

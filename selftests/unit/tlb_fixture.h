@@ -118,14 +118,16 @@ static inline void map(unsigned int page, bool writable)
 
 static inline void change(unsigned int page, bool writable)
 {
+	change_begins(&owner.changes, true);
 	map(page, writable);
-	atomic64_add(VHOST_BLK_INVAL_ONE, &owner.changes);
+	change_ends(&owner.changes, true);
 }
 
 static inline void unmap(unsigned int page)
 {
+	change_begins(&owner.changes, true);
 	owner.page[page].shows = 0;
-	atomic64_add(VHOST_BLK_INVAL_ONE, &owner.changes);
+	change_ends(&owner.changes, true);
 }
 
 /* All pages there, and an empty cache. */
@@ -178,7 +180,7 @@ static inline void check(const struct vhost_blk_tlb *tlb)
 }
 
 static inline struct vhost_blk_tlb_entry *find(struct vhost_blk_tlb *tlb,
-					unsigned int page, bool write)
+					       unsigned int page, bool write)
 {
 	owner.tried = 0;
 	owner.pinned = 0;
@@ -193,8 +195,8 @@ static inline void use(struct vhost_blk_tlb_entry *entry)
 	pin_of(entry->addr)->uses++;
 }
 
-static inline void put(struct vhost_blk_tlb *tlb, struct vhost_blk_tlb_entry *entry,
-		bool dirty)
+static inline void put(struct vhost_blk_tlb *tlb,
+		       struct vhost_blk_tlb_entry *entry, bool dirty)
 {
 	struct pin *pin = pin_of(entry->addr);
 

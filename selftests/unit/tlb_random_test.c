@@ -18,10 +18,14 @@ FIXTURE(storm) {
 	struct rng rng;
 	struct use use[48];
 	unsigned int nr_uses;
-	/* changed in the page table, but not counted yet: page and before */
-	bool uncounted;
-	unsigned int changed, before;
-	unsigned long finds, hits, none, failed, changes;
+	/* under way */
+	struct {
+		unsigned int page;
+		bool concerns;
+	} change[3];
+	unsigned int nr_changes;
+	unsigned int wanted;
+	unsigned long finds, hits, none, failed, meanwhile, changes;
 };
 
 FIXTURE_SETUP(storm)
@@ -45,20 +49,6 @@ static void random_map(struct storm_data *self, unsigned int page)
 		owner.page[page].shows = 0;
 }
 
-static void random_change(void)
-{
-	random_map(now, now->changed);
-	atomic64_add(VHOST_BLK_INVAL_ONE, &owner.changes);
-	now->changes++;
-}
-
-static void random_look(enum unit_op op, const volatile void *p, size_t size)
-{
-	(void)size;
-	if (op == UNIT_ATOMIC && p == &owner.changes && looks && !--looks)
-		random_change();
-}
-
 /* A few in a row as a rule, and some that push each other out. */
 static unsigned int random_page(struct storm_data *self)
 {
@@ -70,6 +60,59 @@ static unsigned int random_page(struct storm_data *self)
 	default:
 		return 10 + rng_below(&self->rng, 24);
 	}
+}
+
+static void begin_change(struct storm_data *self)
+{
+	unsigned int i = self->nr_changes;
+
+	if (i == ARRAY_SIZE(self->change))
+		return;
+	self->change[i].page = random_page(self);
+	self->change[i].concerns = !rng_once(&self->rng, 4);
+	self->nr_changes++;
+	self->changes++;
+	change_begins(&owner.changes, self->change[i].concerns);
+}
+
+/* The page table, perhaps, or the end of a change. */
+static void go_on_with_change(struct storm_data *self)
+{
+	unsigned int i;
+
+	if (!self->nr_changes)
+		return;
+	i = rng_below(&self->rng, self->nr_changes);
+	if (self->change[i].concerns && rng_once(&self->rng, 2)) {
+		random_map(self, self->change[i].page);
+		return;
+	}
+	change_ends(&owner.changes, self->change[i].concerns);
+	self->change[i] = self->change[--self->nr_changes];
+}
+
+/* In the middle of a find: the page that is looked for, as often as not. */
+static void change_meanwhile(void)
+{
+	unsigned int page = rng_once(&now->rng, 2) ? now->wanted :
+						     random_page(now);
+
+	if (rng_once(&now->rng, 2)) {
+		begin_change(now);
+		return;
+	}
+	change_begins(&owner.changes, true);
+	random_map(now, page);
+	change_ends(&owner.changes, true);
+	now->changes++;
+}
+
+static void change_behind_a_look(enum unit_op op, const volatile void *p,
+				 size_t size)
+{
+	(void)size;
+	if (op == UNIT_ATOMIC && p == &owner.changes && looks && !--looks)
+		change_meanwhile();
 }
 
 /* Something good in the cache, which has to be returned then. */
@@ -120,59 +163,74 @@ static void start_use(struct storm_data *self,
 	self->use[self->nr_uses++].pin = pin;
 }
 
-static void random_find(struct storm_data *self)
+/* Sometimes a change in the middle of the next find; returns whether. */
+static bool plan_change(struct storm_data *self, unsigned int page)
 {
-	struct vhost_blk_tlb *tlb = &self->tlb;
-	unsigned int page = random_page(self), before = owner.page[page].shows;
-	bool write = rng_once(&self->rng, 2), full = both_in_use(tlb, page);
-	bool counted = vhost_blk_tlb_is_stale(tlb);
-	bool had = !counted && has(tlb, page, write), moved = false;
-	struct vhost_blk_tlb_entry *entry;
-
-	if (!self->uncounted && rng_once(&self->rng, 64)) {
-		/* In the middle of it. */
-		moved = true;
-		self->changed = rng_once(&self->rng, 2) ? page :
-							  random_page(self);
-		if (rng_once(&self->rng, 2)) {
-			owner.meanwhile = random_change;
-		} else {
-			looks = 1 + rng_below(&self->rng, 3);
-			unit_hook = random_look;
-		}
+	if (!rng_once(&self->rng, 64))
+		return false;
+	self->wanted = page;
+	if (rng_once(&self->rng, 2)) {
+		owner.meanwhile = change_meanwhile;
+	} else {
+		looks = 1 + rng_below(&self->rng, 4);
+		unit_hook = change_behind_a_look;
 	}
-	entry = find(tlb, page, write);
-	owner.meanwhile = NULL;
-	unit_hook = NULL;
+	return true;
+}
 
-	self->finds++;
-	ASSERT_LE(owner.tried, 1);
-	if (!counted && !moved)
-		ASSERT_LE(owner.unpinned, 1);
-	if (had && !moved)
-		ASSERT_EQ(0, owner.tried + owner.unpinned);
-	if (!entry) {
-		/* Nor is there one when the count moves under its eyes. */
-		ASSERT_TRUE(owner.tried ? !owner.pinned : full || moved);
-		self->failed += owner.tried;
-		self->none += !owner.tried;
-		return;
-	}
-	self->hits += had;
+static void check_found(struct storm_data *self,
+			const struct vhost_blk_tlb_entry *entry,
+			unsigned int page, bool write)
+{
+	const struct vhost_blk_tlb_entry *twin = twin_of(&self->tlb, entry);
+
 	ASSERT_EQ(owner.tried, owner.pinned);
 	ASSERT_TRUE(pin_of(entry->addr)->live);
 	ASSERT_EQ(page, pin_of(entry->addr)->page);
 	ASSERT_TRUE(entry->write || !write);
 	ASSERT_FALSE(entry->stale);
-	/* What the page table says, or said when the call began. */
-	if (shown(entry) != owner.page[page].shows &&
-	    !(moved && shown(entry) == before))
-		ASSERT_TRUE(self->uncounted && self->changed == page &&
-			    shown(entry) == self->before);
 	/* It replaces what was too little. */
 	if (owner.pinned)
-		ASSERT_TRUE(twin_of(tlb, entry)->key != entry->key ||
-			    twin_of(tlb, entry)->users);
+		ASSERT_TRUE(twin->key != entry->key || twin->users);
+}
+
+static void random_find(struct storm_data *self)
+{
+	struct vhost_blk_tlb *tlb = &self->tlb;
+	unsigned int page = random_page(self), before = owner.page[page].shows;
+	bool write = rng_once(&self->rng, 2), full = both_in_use(tlb, page);
+	bool stale = vhost_blk_tlb_is_stale(tlb), busy = self->nr_changes;
+	bool had = !stale && !busy && has(tlb, page, write);
+	bool moved = plan_change(self, page);
+	struct vhost_blk_tlb_entry *entry = find(tlb, page, write);
+
+	owner.meanwhile = NULL;
+	unit_hook = NULL;
+
+	self->finds++;
+	self->hits += had;
+	self->meanwhile += busy;
+	ASSERT_LE(owner.tried, 1);
+	if (busy)
+		ASSERT_TRUE(!entry && !owner.tried);
+	if (!stale && !moved)
+		ASSERT_LE(owner.unpinned, 1);
+	if (had && !moved)
+		ASSERT_TRUE(entry && !owner.tried && !owner.unpinned);
+	if (!entry) {
+		/* Nor is there one when the count moves under its eyes. */
+		if (owner.tried)
+			ASSERT_EQ(0, owner.pinned);
+		else
+			ASSERT_TRUE(full || moved || busy);
+		self->failed += owner.tried;
+		self->none += full;
+		return;
+	}
+	check_found(self, entry, page, write);
+	/* What the page table says, or said when the call began. */
+	if (!moved || shown(entry) != before)
+		ASSERT_EQ(owner.page[page].shows, shown(entry));
 	start_use(self, entry, write);
 }
 
@@ -191,28 +249,15 @@ static void random_put(struct storm_data *self)
 
 static void random_step(struct storm_data *self)
 {
-	switch (rng_below(&self->rng, 256)) {
+	switch (rng_below(&self->rng, 128)) {
 	case 0:
-		if (self->uncounted)
-			break;
-		self->changed = random_page(self);
-		random_change();
+		begin_change(self);
 		break;
-	case 1: /* elsewhere */
-		atomic64_add(VHOST_BLK_INVAL_ONE, &owner.changes);
-		self->uncounted = false;
+	case 1 ... 8:
+		go_on_with_change(self);
 		break;
-	case 2:
-		if (self->uncounted)
-			break;
-		self->uncounted = true;
-		self->changed = random_page(self);
-		self->before = owner.page[self->changed].shows;
-		random_map(self, self->changed);
-		break;
-	case 3:
-		if (!self->uncounted)
-			vhost_blk_tlb_flush(&self->tlb);
+	case 9:
+		vhost_blk_tlb_flush(&self->tlb);
 		break;
 	default:
 		if (rng_once(&self->rng, 3))
@@ -242,13 +287,17 @@ TEST_F_TIMEOUT(storm, finds_what_the_page_table_says, BUDGET_NO_LIMIT)
 	destroy(&self->tlb);
 	for (i = 0; i < NR_PINS; i++)
 		ASSERT_FALSE(owner.pin[i].live);
-	ksft_log("%lu finds: hits %lu, no place %lu, no page %lu; changes %lu",
-		 self->finds, self->hits, self->none, self->failed,
-		 self->changes);
+	ksft_log(
+		"%lu finds: hits %lu, no place %lu, no page %lu, in a change %lu",
+		self->finds, self->hits, self->none, self->failed,
+		self->meanwhile);
+	/* Each happens, and not all the time, or this tests nothing. */
 	EXPECT_GT(self->hits * 20, self->finds);
 	EXPECT_GT(self->none * 200, self->finds);
 	EXPECT_GT(self->failed * 200, self->finds);
-	EXPECT_GT(self->changes * 200, self->finds);
+	EXPECT_GT(self->meanwhile * 200, self->finds);
+	EXPECT_GT(self->finds, self->meanwhile * 2);
+	EXPECT_GT(self->changes * 400, self->finds);
 }
 
 TEST_HARNESS_MAIN

@@ -81,35 +81,6 @@ TEST_F(tlb, serves_another_life)
 	destroy(tlb);
 }
 
-/* What is pinned from a page table that is changing must not be kept. */
-TEST_F(tlb, finds_nothing_while_a_change_is_under_way)
-{
-	struct vhost_blk_tlb *tlb = &self->tlb;
-	struct vhost_blk_tlb_entry *entry = find(tlb, 0, true);
-
-	ASSERT_TRUE(entry);
-	/* Elsewhere: what is there stays there. */
-	atomic64_add(1, &owner.changes);
-	EXPECT_FALSE(vhost_blk_tlb_is_stale(tlb));
-	EXPECT_FALSE(find(tlb, 0, true));
-	EXPECT_FALSE(find(tlb, 1, true));
-	EXPECT_TRAFFIC(0, 0);
-	atomic64_add(-1, &owner.changes);
-	EXPECT_TRUE(find(tlb, 0, true) == entry);
-
-	/* Here, two at a time. */
-	atomic64_add(2 * (VHOST_BLK_INVAL_ONE + 1), &owner.changes);
-	EXPECT_TRUE(vhost_blk_tlb_is_stale(tlb));
-	EXPECT_FALSE(find(tlb, 0, true));
-	EXPECT_FALSE(vhost_blk_tlb_is_stale(tlb));
-	EXPECT_EQ(0, tlb->nr);
-	map(0, true);
-	atomic64_add(VHOST_BLK_INVAL_ONE - 1, &owner.changes);
-	EXPECT_FALSE(find(tlb, 0, true));
-	atomic64_add(VHOST_BLK_INVAL_ONE - 1, &owner.changes);
-	EXPECT_EQ(owner.page[0].shows, shown(find(tlb, 0, true)));
-}
-
 /* Places */
 
 /* The first page of all has a key, too: an empty entry is not taken for it. */
@@ -390,7 +361,66 @@ TEST_F(tlb, next_find_sees_a_change)
 	destroy(tlb);
 }
 
-/* The count is an int that wraps. */
+/* Others than those of guest memory are no reason to forget anything. */
+TEST_F(tlb, change_elsewhere)
+{
+	struct vhost_blk_tlb *tlb = &self->tlb;
+	struct vhost_blk_tlb_entry *entry = find(tlb, 3, true);
+
+	change_begins(&owner.changes, false);
+	EXPECT_FALSE(vhost_blk_tlb_is_stale(tlb));
+	EXPECT_TRUE(find(tlb, 3, true) == NULL);
+	EXPECT_TRUE(find(tlb, 4, true) == NULL);
+	EXPECT_TRAFFIC(0, 0);
+	change_ends(&owner.changes, false);
+	EXPECT_FALSE(vhost_blk_tlb_is_stale(tlb));
+	EXPECT_TRUE(find(tlb, 3, true) == entry);
+	EXPECT_TRAFFIC(0, 0);
+	destroy(tlb);
+}
+
+/* What is pinned from a page table that is changing must not be kept. */
+TEST_F(tlb, finds_nothing_while_a_change_is_under_way)
+{
+	struct vhost_blk_tlb *tlb = &self->tlb;
+
+	find(tlb, 3, true);
+	change_begins(&owner.changes, true);
+	change_begins(&owner.changes, true);
+	EXPECT_TRUE(vhost_blk_tlb_is_stale(tlb));
+	EXPECT_TRUE(find(tlb, 3, true) == NULL);
+	EXPECT_TRAFFIC(0, 1);
+	/* Nothing more to drop: the worker may sleep. */
+	EXPECT_FALSE(vhost_blk_tlb_is_stale(tlb));
+	map(3, true);
+	change_ends(&owner.changes, true);
+	EXPECT_TRUE(find(tlb, 3, true) == NULL);
+	EXPECT_TRAFFIC(0, 0);
+	change_ends(&owner.changes, true);
+	EXPECT_EQ(owner.page[3].shows, shown(find(tlb, 3, true)));
+	EXPECT_TRAFFIC(1, 0);
+	destroy(tlb);
+}
+
+/* A cache made meanwhile. */
+TEST_F(tlb, created_while_a_change_is_under_way)
+{
+	struct vhost_blk_tlb *tlb = &self->tlb;
+
+	destroy(tlb);
+	change_begins(&owner.changes, true);
+	ASSERT_EQ(0, vhost_blk_tlb_create(tlb, 64, &owner.changes));
+	EXPECT_FALSE(vhost_blk_tlb_is_stale(tlb));
+	EXPECT_TRUE(find(tlb, 3, true) == NULL);
+	EXPECT_TRAFFIC(0, 0);
+	map(3, true);
+	change_ends(&owner.changes, true);
+	EXPECT_EQ(owner.page[3].shows, shown(find(tlb, 3, true)));
+	EXPECT_TRAFFIC(1, 0);
+	destroy(tlb);
+}
+
+/* The count is a number that wraps. */
 TEST_F(tlb, count_of_changes_wraps)
 {
 	struct vhost_blk_tlb *tlb = &self->tlb;
@@ -432,7 +462,7 @@ TEST_F(tlb, change_while_a_page_is_dropped)
 
 	find(tlb, 3, true);
 	find(tlb, 4, true);
-	atomic64_add(VHOST_BLK_INVAL_ONE, &owner.changes);
+	change(5, true);
 	owner.meanwhile = change_3;
 	find(tlb, 4, true);
 	EXPECT_TRUE(vhost_blk_tlb_is_stale(tlb));
@@ -457,7 +487,7 @@ TEST_F(tlb, change_behind_a_look_at_the_count)
 	struct vhost_blk_tlb *tlb = &self->tlb;
 	unsigned int k;
 
-	for (k = 1; k <= 3; k++) {
+	for (k = 1; k <= 4; k++) {
 		find(tlb, 3, true);
 		change(3, true);
 		looks = k;

@@ -21,7 +21,8 @@ extern struct unit_pages {
 	void (*unpin)(void *addr, bool dirty);
 } unit_pages;
 
-extern long unit_pinned; /* pins without an unpin as yet */
+extern long unit_pinned;	/* pins without an unpin as yet */
+extern unsigned long unit_pins; /* all so far */
 
 static inline void *page_address(const struct page *page)
 {
@@ -37,8 +38,5 @@ int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags,
 			struct page **pages);
 void unpin_user_pages_dirty_lock(struct page **pages, unsigned long nr,
 				 bool dirty);
-
-/* As on a processor that ignores the uppermost byte of addresses. */
-#define untagged_addr(addr) ((addr) & ~(0xffUL << 56))
 
 #endif /* UNIT_LINUX_MM_H */

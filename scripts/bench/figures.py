@@ -178,6 +178,14 @@ def bars_plot(panel):
             + "\n".join(rows) + "\ne\n" + "\n".join(rows) + "\ne\n")
 
 
+def license_svg(path):
+    with open(path, encoding="utf-8") as file:
+        first, rest = file.read().split("\n", 1)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{first}\n<!-- SPDX-License-Identifier: GPL-2.0-only -->"
+                   f"\n{rest}")
+
+
 def draw(figure, directory):
     """Returns the name, or None if there is nothing to show."""
     panels = [panel for panel in figure.panels if panel.series]
@@ -193,6 +201,8 @@ def draw(figure, directory):
                              columns=columns)
         script += "".join(plot(panel) for panel in panels)
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
+        if kind == "svg":
+            license_svg(path)
     return figure.name
 
 

@@ -106,6 +106,7 @@ describe() {
 	qemu=$(qemu-system-x86_64 --version | head -n 1)
 	newer_qemu=$(newer_version)
 	fio=$(fio --version)
+	vhost_blk=$(cat /sys/module/vhost_blk/version /sys/module/vhost_blk/srcversion | paste -s -d ' ')
 	seconds=$BENCH_SECONDS
 	repeats=$BENCH_REPEATS
 	poll_ns=$BENCH_POLL_NS
@@ -128,10 +129,10 @@ main() {
 
 	mkdir -p "$tmp"
 	step "host: Linux $(uname -r), $(nproc) CPUs"
-	describe
 	choose_cpus
 	trap cleanup EXIT
 	load_module
+	describe
 	probe_ways
 	trace_kicks
 	meter_start

@@ -14,6 +14,8 @@ import figures
 import results as measured
 import targets
 
+LICENSE = "SPDX-License-Identifier: GPL-2.0-only"
+
 COLUMNS = (
     ("IOPS", "iops", "{:.0f}"),
     ("MB/s", "mb_per_second", "{:.1f}"),
@@ -128,7 +130,7 @@ def figure_lines(drawn):
 
 
 def write_markdown(results, drawn, path):
-    parts = ["# vhost-blk and others\n", environment_lines(results) + "\n",
+    parts = [f"<!-- {LICENSE} -->\n# vhost-blk and others\n", environment_lines(results) + "\n",
              "## Numbers to reach\n\nMedians of the ratios of the repeats,"
              " in brackets the spread.\n\n" + targets_table(targets.all_targets(results)) + "\n",
              ABOUT.format(**results.environment)]
@@ -141,15 +143,24 @@ def write_markdown(results, drawn, path):
         file.write("\n".join(parts))
 
 
+def rounded(value):
+    """Six digits are more than any of this is worth."""
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
 def write_json(results, path):
-    cells = [dict(key._asdict(), **cell.summary())
+    """A line for each result."""
+    head = {"license": LICENSE, "environment": results.environment,
+            "not_measured": results.skipped, "guests_lost": results.lost}
+    cells = [json.dumps(rounded(dict(key._asdict(), **cell.summary())))
              for key, cell in results.cells.items()]
-    document = {"environment": results.environment,
-                "not_measured": results.skipped,
-                "guests_lost": results.lost, "results": cells}
     with open(path, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
-        file.write("\n")
+        file.write(json.dumps(head, indent=1)[:-2])
+        file.write(',\n "results": [\n  ' + ",\n  ".join(cells) + "\n ]\n}\n")
 
 
 def main():

@@ -163,7 +163,7 @@ TEST_F(guest, idle_queues_share_a_core_and_cost_nothing)
 
 	wait_packed(&self->s);
 	for (q = 0; q < QUEUES; q++) {
-		ASSERT_TRUE(shown_wait_asleep(&self->s, q));
+		ASSERT_TRUE(shown_wait_idle(&self->s, q));
 		waits += shown_stat(&self->s, q, "halt_successful_wait");
 	}
 	us = worker_cpu_us();

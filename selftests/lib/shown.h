@@ -157,6 +157,22 @@ static inline bool shown_wait_asleep(const struct shown *s, unsigned int q)
 	return true;
 }
 
+/*
+ * Until the worker sleeps for good: after a second it wakes up once more, to let
+ * the guest's pages go.
+ */
+static inline bool shown_wait_idle(const struct shown *s, unsigned int q)
+{
+	int64_t end = now_ms() + 1000 + scaled_ms(G_WAIT_MS);
+
+	while (shown_number(s, q, "cached_pages")) {
+		if (now_ms() > end)
+			return false;
+		usleep(1000);
+	}
+	return shown_wait_asleep(s, q);
+}
+
 /* A histogram; returns how many values it counts. */
 static inline uint64_t shown_hist(const struct shown *s, unsigned int q,
 				  const char *name, uint64_t *bucket)

@@ -23,9 +23,13 @@ wanted=("$@")
 on_one=(uapi_owner uapi_features uapi_memory uapi_vring uapi_backend uapi_example
 	ring_layout ring_wrap ring_order malformed_ring)
 # Those for which it matters that requests complete from an interrupt.
-on_two=(lifecycle ring_notify malformed_chain bad_memory stats polling)
+on_two=(lifecycle ring_notify malformed_chain bad_memory stats polling remap
+	stress_remap cached_pages)
 # Those about data: on each kind of disk.
 on_all=(io_framing io_types io_range io_segments io_readonly stress_mixed)
+# What is run once more with disks that are polled.
+on_polled=(io_framing io_types io_segments stress_mixed lifecycle ring_notify
+	stress_remap)
 
 parameters=/sys/module/vhost_blk/parameters
 declare -A poll_saved=()
@@ -88,6 +92,28 @@ phase_512() {
 	poll_restore
 }
 
+# Disks with poll queues: null_blk's, and those of the NVMe disks, whose driver
+# makes some when it is loaded and told to.
+phase_polled() {
+	local program name
+
+	backend_order=()
+	backends_up_polled
+	for name in "${backend_order[@]}"; do
+		run poll_device "$name" "${backend[$name]}"
+	done
+
+	run poll_disks special "${backend[null512-polled]}"
+
+	parameter_set poll_device 1
+	for program in "${on_polled[@]}"; do
+		for name in "${backend_order[@]}"; do
+			run "$program" "$name" "${backend[$name]}"
+		done
+	done
+	parameter_set poll_device 0
+}
+
 phase_4096() {
 	local program name
 
@@ -98,6 +124,11 @@ phase_4096() {
 			run "$program" "$name" "${backend[$name]}"
 		done
 	done
+}
+
+# parameter_set NAME VALUE, of the module
+parameter_set() {
+	echo "$2" > "$parameters/$1"
 }
 
 # A missing NVMe disk would silently take away the most important tests.
@@ -168,6 +199,8 @@ main() {
 	module_life
 	undo_all
 	phase_4096
+	undo_all
+	phase_polled
 	undo_all
 	require_backends
 	module_end

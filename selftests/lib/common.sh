@@ -190,6 +190,52 @@ backends_up_4096() {
 	fi
 }
 
+# nvme_reload [OPTION...]: the driver again, with other options
+nvme_reload() {
+	rmmod_retry nvme || die "rmmod nvme"
+	require_module nvme "$@"
+}
+
+# Disks with poll queues, two of them on null_blk; and what poll_disks wants.
+backends_up_polled() {
+	local n disk
+
+	modprobe -a dm_mod nvme || die "modprobe"
+	[[ ! -d /sys/module/null_blk ]] || rmmod_retry null_blk ||
+		die "rmmod null_blk"
+	require_module null_blk nr_devices=0 poll_queues=2
+	undo+=("rmmod_retry null_blk")
+	null_up test_poll_512 blocksize=512 submit_queues=2
+	backend_add null512-polled "$device"
+	null_up test_poll_vb blocksize=512 virt_boundary=1 cache_size=4
+	backend_add nullvb-polled "$device"
+	null_up test_poll_4k blocksize=4096
+	backend_add null4k-polled "$device"
+
+	null_up test_poll_timer blocksize=512 irqmode=2 cache_size=4 \
+		completion_nsec=300000000
+	export KSFT_POLL_TIMER=$device
+	null_up test_poll_tags blocksize=512 hw_queue_depth=2 poll_queues=1
+	export KSFT_POLL_TAGS=$device
+	null_up test_poll_below blocksize=512
+	disk=$device
+	n=$(sectors_of "$disk")
+	dm_up tpoll "0 $n linear $disk 0"
+	export KSFT_POLL_DM=$device
+	null_up test_poll_never blocksize=512 poll_queues=0 irqmode=2 \
+		completion_nsec=20000000
+	export KSFT_NO_POLL=$device
+
+	nvme_reload poll_queues=1
+	undo+=(nvme_reload)
+	if wait_for nvme_find 512; then
+		backend_add nvme512-polled "$device"
+	fi
+	if wait_for nvme_find 4096; then
+		backend_add nvme4k-polled "$device"
+	fi
+}
+
 # What only single tests want, in the environment of all.
 specials_up() {
 	local n

@@ -1,0 +1,781 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A queue keeps pages of the guest pinned that requests used lately. The owner
+ * changes what is mapped there; the next request has to see what the owner sees
+ * now, whichever part of it lies in the page: data, header, status, or the table
+ * that describes it. Each test first makes sure that there are pages in the cache.
+ */
+#define _GNU_SOURCE
+#include "paged.h"
+
+#include <linux/userfaultfd.h>
+#include <poll.h>
+
+#define SECTOR	64		/* what the tests read and write */
+#define OTHER	128		/* another place on the disk */
+#define PAGE	3		/* the page that is changed */
+#define DATA	4		/* data, where that is not what is changed */
+#define ROUNDS	2
+
+/* A change of one page of the owner's memory. */
+struct change {
+	uint8_t *page;
+	uint8_t *old;		/* what was there, if it can still be seen */
+	int fd;			/* what is mapped there */
+};
+
+static void map_at(uint8_t *at, int flags, int fd, off_t offset)
+{
+	ASSERT_EQ((uintptr_t)at,
+		  (uintptr_t)mmap(at, G_PAGE, PROT_READ | PROT_WRITE,
+				  MAP_FIXED | flags, fd, offset));
+}
+
+static uint8_t *map_anywhere(int flags, int fd, off_t offset)
+{
+	void *at = mmap(NULL, G_PAGE, PROT_READ | PROT_WRITE, flags, fd, offset);
+
+	ASSERT_TRUE(at != MAP_FAILED);
+	return at;
+}
+
+static int new_file(unsigned int pages)
+{
+	int fd = memfd_create("page", MFD_CLOEXEC);
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, ftruncate(fd, pages * G_PAGE));
+	return fd;
+}
+
+static void no_set_up(struct change *c)
+{
+	c->fd = -1;
+}
+
+/* Two pages of a file; the first one can be seen elsewhere too. */
+static void set_up_file(struct change *c)
+{
+	c->fd = new_file(2);
+	map_at(c->page, MAP_SHARED, c->fd, 0);
+	c->old = map_anywhere(MAP_SHARED, c->fd, 0);
+}
+
+/* One page of a file, nowhere else. */
+static void set_up_page(struct change *c)
+{
+	c->fd = new_file(1);
+	map_at(c->page, MAP_SHARED, c->fd, 0);
+}
+
+static void map_over(struct change *c)
+{
+	map_at(c->page, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void unmap_and_map(struct change *c)
+{
+	ASSERT_EQ(0, munmap(c->page, G_PAGE));
+	map_over(c);
+}
+
+static void map_file_over(struct change *c)
+{
+	c->fd = new_file(1);
+	map_at(c->page, MAP_SHARED, c->fd, 0);
+}
+
+static void map_next_page_of_file(struct change *c)
+{
+	map_at(c->page, MAP_SHARED, c->fd, G_PAGE);
+}
+
+static void move(uint8_t *from, uint8_t *to)
+{
+	ASSERT_EQ((uintptr_t)to,
+		  (uintptr_t)mremap(from, G_PAGE, G_PAGE,
+				    MREMAP_MAYMOVE | MREMAP_FIXED, to));
+}
+
+static void move_over(struct change *c)
+{
+	uint8_t *from = map_anywhere(MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	memset(from, 0x77, G_PAGE);
+	move(from, c->page);
+}
+
+static void move_away(struct change *c)
+{
+	c->old = map_anywhere(MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	move(c->page, c->old);
+	map_over(c);
+}
+
+static void dontneed(struct change *c)
+{
+	ASSERT_EQ(0, madvise(c->page, G_PAGE, MADV_DONTNEED));
+}
+
+static void punch(struct change *c)
+{
+	ASSERT_EQ(0, fallocate(c->fd, FALLOC_FL_PUNCH_HOLE |
+			       FALLOC_FL_KEEP_SIZE, 0, G_PAGE));
+}
+
+static void cut_and_extend(struct change *c)
+{
+	ASSERT_EQ(0, ftruncate(c->fd, 0));
+	ASSERT_EQ(0, ftruncate(c->fd, G_PAGE));
+}
+
+FIXTURE(changed) {
+	struct paged p;
+	struct change c;
+};
+
+FIXTURE_VARIANT(changed) {
+	void (*set_up)(struct change *c);
+	void (*apply)(struct change *c);
+	bool huge;
+};
+
+#define CHANGE(name, prepare, change, is_huge)				\
+	FIXTURE_VARIANT_ADD(changed, name) {				\
+		.set_up = prepare, .apply = change, .huge = is_huge,	\
+	}
+
+CHANGE(mapped_over, no_set_up, map_over, false);
+CHANGE(unmapped_and_mapped, no_set_up, unmap_and_map, false);
+CHANGE(file_mapped_over, no_set_up, map_file_over, false);
+CHANGE(other_page_of_file, set_up_file, map_next_page_of_file, false);
+CHANGE(moved_over, no_set_up, move_over, false);
+CHANGE(moved_away, no_set_up, move_away, false);
+CHANGE(dontneed, no_set_up, dontneed, false);
+CHANGE(punched, set_up_page, punch, false);
+CHANGE(truncated, set_up_page, cut_and_extend, false);
+CHANGE(mapped_over_in_huge_page, no_set_up, map_over, true);
+CHANGE(moved_away_from_huge_page, no_set_up, move_away, true);
+CHANGE(dontneed_in_huge_page, no_set_up, dontneed, true);
+
+FIXTURE_SETUP(changed)
+{
+	paged_start(&self->p, (struct guest_opts){ .huge = variant->huge });
+}
+
+FIXTURE_TEARDOWN(changed)
+{
+	detach_checked(&self->p.a);
+}
+
+/* A page as it is before the change. */
+static void set_up(struct change *c, uint8_t *page,
+		   const struct changed_variant *variant)
+{
+	*c = (struct change){ .page = page, .fd = -1 };
+	variant->set_up(c);
+}
+
+static void clean_up(struct change *c)
+{
+	if (c->old)
+		munmap(c->old, G_PAGE);
+	if (c->fd >= 0)
+		close(c->fd);
+}
+
+/* What is in the page is written: also if nobody has touched it yet. */
+TEST_F(changed, data_to_write)
+{
+	struct paged *p = &self->p;
+	uint8_t *page = page_hva(p, PAGE);
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		char there[G_PAGE];
+
+		set_up(&self->c, page, variant);
+		paged_warm(p, PAGE, SECTOR, i);
+		variant->apply(&self->c);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, false, SECTOR));
+		EXPECT_FALSE(page_holds(page, SECTOR, i));
+		ASSERT_EQ(0, disk_read(&p->a.d, SECTOR, there, G_PAGE));
+		EXPECT_EQ(0, memcmp(page, there, G_PAGE));
+
+		paged_warm(p, PAGE, SECTOR, 10 + i);
+		clean_up(&self->c);
+		set_up(&self->c, page, variant);
+		paged_warm(p, PAGE, SECTOR, 20 + i);
+		variant->apply(&self->c);
+		pattern_fill(page, G_PAGE, SECTOR, 30 + i);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, false, SECTOR));
+		EXPECT_TRUE(disk_holds(p, SECTOR, 30 + i));
+		clean_up(&self->c);
+	}
+}
+
+TEST_F(changed, data_to_read)
+{
+	struct paged *p = &self->p;
+	uint8_t *page = page_hva(p, PAGE);
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		set_up(&self->c, page, variant);
+		paged_warm(p, PAGE, SECTOR, i);
+		variant->apply(&self->c);
+		disk_put(p, SECTOR, 10 + i);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, true, SECTOR));
+		EXPECT_TRUE(page_holds(page, SECTOR, 10 + i));
+		if (self->c.old)
+			EXPECT_TRUE(page_holds(self->c.old, SECTOR, i));
+		clean_up(&self->c);
+	}
+}
+
+/* Header and status in the page that changes, data elsewhere. */
+TEST_F(changed, header_and_status)
+{
+	struct paged *p = &self->p;
+	uint8_t *page = page_hva(p, PAGE), *data = page_hva(p, DATA);
+	struct chain c = paged_chain(p, DATA, true);
+	unsigned int i;
+
+	disk_put(p, SECTOR, 1);
+	disk_put(p, OTHER, 2);
+	c.head = page_gpa(p, PAGE) + 100;
+	c.status = page_gpa(p, PAGE) + 3000;
+	for (i = 0; i < ROUNDS; i++) {
+		set_up(&self->c, page, variant);
+		paged_warm(p, PAGE, OTHER + 8, i);
+		put_header(page + 100, true, SECTOR);
+		EXPECT_EQ(G_PAGE + 1, paged_run(p, &c));
+		EXPECT_TRUE(page_holds(data, SECTOR, 1));
+		EXPECT_EQ(VIRTIO_BLK_S_OK, page[3000]);
+
+		page[3000] = 0x55;
+		variant->apply(&self->c);
+		put_header(page + 100, true, OTHER);
+		page[3000] = G_NO_STATUS;
+		EXPECT_EQ(G_PAGE + 1, paged_run(p, &c));
+		EXPECT_TRUE(page_holds(data, OTHER, 2));
+		EXPECT_EQ(VIRTIO_BLK_S_OK, page[3000]);
+		if (self->c.old)
+			EXPECT_EQ(0x55, self->c.old[3000]);
+		clean_up(&self->c);
+	}
+}
+
+/* The status alone, in a page that nobody has touched since. */
+TEST_F(changed, status)
+{
+	struct paged *p = &self->p;
+	struct chain c = paged_chain(p, DATA, false);
+	uint8_t *page = page_hva(p, PAGE);
+	unsigned int i;
+
+	c.status = page_gpa(p, PAGE) + 7;
+	/* of no request that there is: a status that is an error */
+	put_header(page_hva(p, HEAD) + HEAD_AT, false, ~0ULL >> 9);
+	for (i = 0; i < ROUNDS; i++) {
+		set_up(&self->c, page, variant);
+		paged_warm(p, PAGE, SECTOR, i);
+		put_header(page_hva(p, HEAD) + HEAD_AT, false, ~0ULL >> 9);
+		page[7] = 0x55;
+		variant->apply(&self->c);
+		EXPECT_EQ(1, paged_run(p, &c));
+		EXPECT_EQ(VIRTIO_BLK_S_IOERR, page[7]);
+		if (self->c.old)
+			EXPECT_EQ(0x55, self->c.old[7]);
+		clean_up(&self->c);
+	}
+}
+
+TEST_F(changed, table)
+{
+	struct paged *p = &self->p;
+	struct chain one = paged_chain(p, DATA, true), two = one;
+	uint8_t *page = page_hva(p, PAGE), *head = page_hva(p, HEAD);
+	struct vring_desc table[3];
+	unsigned int i;
+
+	disk_put(p, SECTOR, 1);
+	disk_put(p, OTHER, 2);
+	two.head += 32;
+	two.data += G_PAGE;
+	for (i = 0; i < ROUNDS; i++) {
+		set_up(&self->c, page, variant);
+		paged_warm(p, PAGE, OTHER + 8, i);
+		put_header(head + HEAD_AT, true, SECTOR);
+		put_header(head + HEAD_AT + 32, true, OTHER);
+		vq_desc(p->vq, p->desc[0], page_gpa(p, PAGE) + 16, sizeof(table),
+			VRING_DESC_F_INDIRECT, 0);
+		chain_tabulate(table, &one);
+		memcpy(page + 16, table, sizeof(table));
+		EXPECT_EQ(G_PAGE + 1, paged_push(p->vq, p->desc[0]));
+		EXPECT_TRUE(page_holds(page_hva(p, DATA), SECTOR, 1));
+
+		memset(page_hva(p, DATA), 0, 2 * G_PAGE);
+		variant->apply(&self->c);
+		chain_tabulate(table, &two);
+		memcpy(page + 16, table, sizeof(table));
+		EXPECT_EQ(G_PAGE + 1, paged_push(p->vq, p->desc[0]));
+		EXPECT_TRUE(page_holds(page_hva(p, DATA + 1), OTHER, 2));
+		EXPECT_EQ(0, page_hva(p, DATA)[8]);
+		clean_up(&self->c);
+	}
+}
+
+FIXTURE(page) {
+	struct paged p;
+	uint8_t *page;
+};
+
+FIXTURE_VARIANT(page) {
+	bool huge;
+};
+
+FIXTURE_VARIANT_ADD(page, small) { .huge = false };
+FIXTURE_VARIANT_ADD(page, huge) { .huge = true };
+
+FIXTURE_SETUP(page)
+{
+	paged_start(&self->p, (struct guest_opts){ .huge = variant->huge });
+	self->page = page_hva(&self->p, PAGE);
+}
+
+FIXTURE_TEARDOWN(page)
+{
+	detach_checked(&self->p.a);
+}
+
+/* What may not be written is not, and is again when it may. */
+TEST_F(page, made_read_only_and_back)
+{
+	struct paged *p = &self->p;
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		paged_warm(p, PAGE, SECTOR, i);
+		disk_put(p, SECTOR, 10 + i);
+		ASSERT_EQ(0, mprotect(self->page, G_PAGE, PROT_READ));
+		EXPECT_EQ(VIRTIO_BLK_S_IOERR, paged_io(p, PAGE, true, SECTOR));
+		EXPECT_TRUE(page_holds(self->page, SECTOR, i));
+		/* it can still be read, before and after another failure */
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, false, SECTOR));
+		EXPECT_TRUE(disk_holds(p, SECTOR, i));
+		EXPECT_EQ(VIRTIO_BLK_S_IOERR, paged_io(p, PAGE, true, OTHER));
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, false, SECTOR));
+		ASSERT_EQ(0, mprotect(self->page, G_PAGE, PROT_READ | PROT_WRITE));
+		disk_put(p, SECTOR, 20 + i);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, true, SECTOR));
+		EXPECT_TRUE(page_holds(self->page, SECTOR, 20 + i));
+	}
+}
+
+TEST_F(page, made_inaccessible_and_back)
+{
+	struct paged *p = &self->p;
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		paged_warm(p, PAGE, SECTOR, i);
+		ASSERT_EQ(0, mprotect(self->page, G_PAGE, PROT_NONE));
+		EXPECT_EQ(VIRTIO_BLK_S_IOERR, paged_io(p, PAGE, false, OTHER));
+		EXPECT_EQ(VIRTIO_BLK_S_IOERR, paged_io(p, PAGE, true, OTHER));
+		ASSERT_EQ(0, mprotect(self->page, G_PAGE, PROT_READ | PROT_WRITE));
+		EXPECT_TRUE(page_holds(self->page, SECTOR, i));
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, true, SECTOR));
+		ASSERT_EQ(0, munmap(self->page, G_PAGE));
+		EXPECT_EQ(VIRTIO_BLK_S_IOERR, paged_io(p, PAGE, false, OTHER));
+		map_at(self->page, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	}
+}
+
+/* Then there is nowhere to write it: nor may it be. */
+TEST_F(page, status_in_a_page_made_read_only)
+{
+	struct paged *p = &self->p;
+	struct chain c = paged_chain(p, DATA, true);
+
+	paged_warm(p, PAGE, SECTOR, 1);
+	put_header(page_hva(p, HEAD) + HEAD_AT, true, SECTOR);
+	c.status = page_gpa(p, PAGE) + 7;
+	EXPECT_EQ(G_PAGE + 1, paged_run(p, &c));
+	self->page[7] = 0x55;
+	ASSERT_EQ(0, mprotect(self->page, G_PAGE, PROT_READ));
+	EXPECT_EQ(0, paged_run(p, &c));
+	EXPECT_EQ(0x55, self->page[7]);
+	ASSERT_EQ(0, mprotect(self->page, G_PAGE, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(G_PAGE + 1, paged_run(p, &c));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, self->page[7]);
+}
+
+/* A child that looks at or writes to its copy when told to. */
+struct child {
+	pid_t pid;
+	int go[2], done[2];
+};
+
+static void child_wait(struct child *c)
+{
+	char byte;
+
+	if (read(c->go[0], &byte, 1) != 1)
+		_exit(2);
+}
+
+/* In the child: a line between two parts of its life. */
+static void child_pause(struct child *c)
+{
+	if (write(c->done[1], "d", 1) != 1)
+		_exit(2);
+	child_wait(c);
+}
+
+static bool child_new(struct child *c)
+{
+	ASSERT_EQ(0, pipe(c->go));
+	ASSERT_EQ(0, pipe(c->done));
+	fflush(stdout);
+	c->pid = fork();
+	ASSERT_GE(c->pid, 0);
+	return !c->pid;
+}
+
+static void child_go(struct child *c)
+{
+	ASSERT_EQ(1, write(c->go[1], "g", 1));
+}
+
+static void child_reached(struct child *c)
+{
+	char byte;
+
+	ASSERT_EQ(1, read(c->done[0], &byte, 1));
+}
+
+static int child_end(struct child *c)
+{
+	int status;
+
+	child_go(c);
+	ASSERT_EQ(c->pid, waitpid(c->pid, &status, 0));
+	close(c->go[0]);
+	close(c->go[1]);
+	close(c->done[0]);
+	close(c->done[1]);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Nobody writes after fork but the device: to the owner's page alone. */
+TEST_F(page, read_after_fork_is_not_seen_by_the_child)
+{
+	struct paged *p = &self->p;
+	struct chain c = paged_chain(p, PAGE, true);
+	uint8_t *status = page_hva(p, HEAD) + STATUS_AT;
+	struct child child;
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		paged_warm(p, PAGE, SECTOR, i);
+		disk_put(p, SECTOR, 10 + i);
+		put_header(page_hva(p, HEAD) + HEAD_AT, true, SECTOR);
+		*status = G_NO_STATUS;
+		if (child_new(&child)) {
+			child_wait(&child);
+			_exit(!page_holds(self->page, SECTOR, i) ||
+			      *status != G_NO_STATUS);
+		}
+		EXPECT_EQ(G_PAGE + 1, paged_run(p, &c));
+		EXPECT_TRUE(page_holds(self->page, SECTOR, 10 + i));
+		EXPECT_EQ(VIRTIO_BLK_S_OK, *status);
+		EXPECT_EQ(0, child_end(&child));
+	}
+}
+
+TEST_F(page, what_the_parent_writes_after_fork_is_written)
+{
+	struct paged *p = &self->p;
+	struct child child;
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		paged_warm(p, PAGE, SECTOR, i);
+		if (child_new(&child)) {
+			child_wait(&child);
+			_exit(!page_holds(self->page, SECTOR, i));
+		}
+		/* once as it is, so that it is in the cache again */
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, false, SECTOR));
+		pattern_fill(self->page, G_PAGE, SECTOR, 10 + i);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, false, SECTOR));
+		EXPECT_TRUE(disk_holds(p, SECTOR, 10 + i));
+		disk_put(p, SECTOR, 20 + i);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, true, SECTOR));
+		EXPECT_TRUE(page_holds(self->page, SECTOR, 20 + i));
+		EXPECT_EQ(0, child_end(&child));
+	}
+}
+
+TEST_F(page, what_the_child_writes_after_fork_is_not_written)
+{
+	struct paged *p = &self->p;
+	struct child child;
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		paged_warm(p, PAGE, SECTOR, i);
+		if (child_new(&child)) {
+			child_wait(&child);
+			pattern_fill(self->page, G_PAGE, SECTOR, 30);
+			child_pause(&child);
+			_exit(!page_holds(self->page, SECTOR, 30));
+		}
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, false, SECTOR));
+		child_go(&child);
+		child_reached(&child);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, false, SECTOR));
+		EXPECT_TRUE(disk_holds(p, SECTOR, i));
+		disk_put(p, SECTOR, 10 + i);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, true, SECTOR));
+		EXPECT_TRUE(page_holds(self->page, SECTOR, 10 + i));
+		EXPECT_EQ(0, child_end(&child));
+	}
+}
+
+/* Zeros that the whole system shares, until the guest writes to its page. */
+TEST_F(page, first_write_to_a_page_of_zeros)
+{
+	struct paged *p = &self->p;
+	unsigned int i, round;
+	char there[G_PAGE];
+
+	for (round = 0; round < 2; round++) {
+		paged_warm(p, DATA, SECTOR, 1);
+		ASSERT_EQ(0, madvise(page_hva(p, 0), AREA_PAGES * G_PAGE,
+				     MADV_DONTNEED));
+		for (i = 0; i < 3; i++)
+			EXPECT_EQ(VIRTIO_BLK_S_OK,
+				  paged_io(p, PAGE, false, SECTOR));
+		EXPECT_GT(cached_pages(p), 0);
+		ASSERT_EQ(0, disk_read(&p->a.d, SECTOR, there, G_PAGE));
+		EXPECT_EQ(0, there[0]);
+		EXPECT_EQ(0, memcmp(there, there + 1, G_PAGE - 1));
+
+		if (round == 1) {
+			/* the device writes first */
+			disk_put(p, OTHER, 3);
+			EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, true, OTHER));
+			EXPECT_TRUE(page_holds(self->page, OTHER, 3));
+		}
+		pattern_fill(self->page, G_PAGE, SECTOR, 2);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, false, SECTOR));
+		EXPECT_TRUE(disk_holds(p, SECTOR, 2));
+	}
+}
+
+static int pattern_file(uint64_t seed)
+{
+	char data[G_PAGE];
+	int fd = new_file(1);
+
+	pattern_fill(data, sizeof(data), SECTOR, seed);
+	ASSERT_EQ(G_PAGE, pwrite(fd, data, sizeof(data), 0));
+	return fd;
+}
+
+static bool file_holds(int fd, uint64_t seed)
+{
+	char data[G_PAGE];
+
+	ASSERT_EQ(G_PAGE, pread(fd, data, sizeof(data), 0));
+	return pattern_check(data, sizeof(data), SECTOR, seed) < 0;
+}
+
+/* The file's own page, until guest or device write to it. */
+TEST_F(page, first_write_to_a_private_mapping_of_a_file)
+{
+	struct paged *p = &self->p;
+	unsigned int i, n;
+
+	for (i = 0; i < ROUNDS; i++) {
+		int fd = pattern_file(1);
+
+		map_at(self->page, MAP_PRIVATE, fd, 0);
+		for (n = 0; n < 3; n++)
+			EXPECT_EQ(VIRTIO_BLK_S_OK,
+				  paged_io(p, PAGE, false, SECTOR));
+		EXPECT_GT(cached_pages(p), 0);
+		EXPECT_TRUE(disk_holds(p, SECTOR, 1));
+		disk_put(p, OTHER, 3);
+		if (i == 1) {
+			EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, true, OTHER));
+			EXPECT_TRUE(page_holds(self->page, OTHER, 3));
+		}
+		pattern_fill(self->page, G_PAGE, SECTOR, 2);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, false, SECTOR));
+		EXPECT_TRUE(disk_holds(p, SECTOR, 2));
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, true, OTHER));
+		EXPECT_TRUE(page_holds(self->page, OTHER, 3));
+		EXPECT_TRUE(file_holds(fd, 1));
+		close(fd);
+	}
+}
+
+/* The owner puts a huge page where there were small ones. */
+TEST(collapsed_into_a_huge_page)
+{
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+	struct paged p = { 0 };
+	unsigned int i, tries;
+	uint8_t *page;
+	int ret = -1;
+
+	paged_start(&p, (struct guest_opts){ .huge = true });
+	page = page_hva(&p, PAGE);
+	ASSERT_EQ(0, madvise(p.hva, HUGE_BYTES, MADV_NOHUGEPAGE));
+	memset(p.hva, 1, HUGE_BYTES);
+	ASSERT_EQ(0, madvise(p.hva, HUGE_BYTES, MADV_HUGEPAGE));
+	paged_warm(&p, PAGE, SECTOR, 1);
+	/* not while there is a pin on one of them */
+	for (tries = 0; tries < 200 && ret; tries++) {
+		ret = madvise(p.hva, HUGE_BYTES, MADV_COLLAPSE);
+		if (ret)
+			usleep(10000);
+	}
+	if (ret)
+		SKIP(return, "no huge page: %s", strerror(errno));
+	for (i = 0; i < ROUNDS; i++) {
+		pattern_fill(page, G_PAGE, SECTOR, 2 + i);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(&p, PAGE, false, SECTOR));
+		EXPECT_TRUE(disk_holds(&p, SECTOR, 2 + i));
+		disk_put(&p, SECTOR, 10 + i);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(&p, PAGE, true, SECTOR));
+		EXPECT_TRUE(page_holds(page, SECTOR, 10 + i));
+	}
+	detach_checked(&p.a);
+}
+
+static int uffd_open(uint8_t *page, uint64_t features, uint64_t mode)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)page, G_PAGE }, .mode = mode,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) ||
+	    ioctl(fd, UFFDIO_REGISTER, &reg))
+		SKIP(exit(KSFT_SKIP), "userfaultfd: %s", strerror(errno));
+	return fd;
+}
+
+/* Waits for a fault in the page: its flags. */
+static uint64_t uffd_fault(int fd, const uint8_t *page)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	ASSERT_EQ(1, poll(&poll_fd, 1, scaled_ms(G_WAIT_MS)));
+	ASSERT_EQ(sizeof(msg), read(fd, &msg, sizeof(msg)));
+	ASSERT_EQ(UFFD_EVENT_PAGEFAULT, msg.event);
+	ASSERT_EQ((uintptr_t)page, msg.arg.pagefault.address & ~(G_PAGE - 1ULL));
+	return msg.arg.pagefault.flags;
+}
+
+static void uffd_protect(int fd, uint8_t *page, bool protect)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { (uintptr_t)page, G_PAGE },
+		.mode = protect ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_WRITEPROTECT, &wp));
+}
+
+static void uffd_fill(int fd, uint8_t *page, uint64_t seed)
+{
+	static char data[G_PAGE] __attribute__((aligned(4096)));
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)page, .src = (uintptr_t)data, .len = G_PAGE,
+	};
+
+	pattern_fill(data, sizeof(data), SECTOR, seed);
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_COPY, &copy));
+}
+
+/* Like paged_io(), but without waiting. */
+static struct greq *paged_begin(struct paged *p, unsigned int n, bool in,
+				uint64_t sector)
+{
+	const struct chain c = paged_chain(p, n, in);
+	struct greq *r;
+
+	put_header(page_hva(p, HEAD) + HEAD_AT, in, sector);
+	page_hva(p, HEAD)[STATUS_AT] = G_NO_STATUS;
+	chain_describe(p->vq, p->desc, &c);
+	r = req_raw(p->vq, p->desc[0]);
+	vq_publish_kick(p->vq);
+	return r;
+}
+
+static void paged_end(struct paged *p, struct greq *r)
+{
+	ASSERT_TRUE(req_wait(r, G_WAIT_MS));
+	req_free(r);
+	EXPECT_EQ(VIRTIO_BLK_S_OK, page_hva(p, HEAD)[STATUS_AT]);
+}
+
+/* How QEMU takes snapshots in the background: the write has to be seen. */
+TEST_F(page, write_protected_by_userfaultfd)
+{
+	struct paged *p = &self->p;
+	struct greq *r;
+	unsigned int i;
+	int fd;
+
+	memset(self->page, 1, G_PAGE);
+	fd = uffd_open(self->page, UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+		       UFFDIO_REGISTER_MODE_WP);
+	for (i = 0; i < ROUNDS; i++) {
+		paged_warm(p, PAGE, SECTOR, i);
+		disk_put(p, SECTOR, 10 + i);
+		uffd_protect(fd, self->page, true);
+		r = paged_begin(p, PAGE, true, SECTOR);
+		EXPECT_TRUE(uffd_fault(fd, self->page) & UFFD_PAGEFAULT_FLAG_WP);
+		EXPECT_TRUE(page_holds(self->page, SECTOR, i));
+		EXPECT_EQ(G_NO_STATUS, page_hva(p, HEAD)[STATUS_AT]);
+		uffd_protect(fd, self->page, false);
+		paged_end(p, r);
+		EXPECT_TRUE(page_holds(self->page, SECTOR, 10 + i));
+	}
+	close(fd);
+}
+
+/* How QEMU migrates with postcopy: the page comes when it is asked for. */
+TEST_F(page, missing_and_brought_by_userfaultfd)
+{
+	struct paged *p = &self->p;
+	struct greq *r;
+	unsigned int i;
+	int fd;
+
+	memset(self->page, 1, G_PAGE);
+	fd = uffd_open(self->page, 0, UFFDIO_REGISTER_MODE_MISSING);
+	for (i = 0; i < ROUNDS; i++) {
+		paged_warm(p, PAGE, SECTOR, i);
+		ASSERT_EQ(0, madvise(self->page, G_PAGE, MADV_DONTNEED));
+		r = paged_begin(p, PAGE, false, SECTOR);
+		uffd_fault(fd, self->page);
+		EXPECT_EQ(G_NO_STATUS, page_hva(p, HEAD)[STATUS_AT]);
+		uffd_fill(fd, self->page, 10 + i);
+		paged_end(p, r);
+		EXPECT_TRUE(disk_holds(p, SECTOR, 10 + i));
+	}
+	close(fd);
+}
+
+TEST_HARNESS_MAIN

@@ -44,7 +44,7 @@ TEST(sizes)
 		atomic64_t changes = { 3 * VHOST_BLK_INVAL_ONE };
 
 		ASSERT_EQ(0, vhost_blk_tlb_create(&tlb, cases[i].nr, &changes));
-		EXPECT_EQ(cases[i].entries, BIT(tlb.bits));
+		ASSERT_EQ(cases[i].entries, BIT(tlb.bits));
 		EXPECT_EQ(0, tlb.nr);
 		EXPECT_FALSE(vhost_blk_tlb_is_stale(&tlb));
 		for (k = 0; k < cases[i].entries; k++)

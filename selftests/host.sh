@@ -28,8 +28,7 @@ on_two=(lifecycle ring_notify malformed_chain bad_memory stats polling remap
 # Those about data: on each kind of disk.
 on_all=(io_framing io_types io_range io_segments io_readonly stress_mixed)
 # What is run once more with disks that are polled.
-on_polled=(io_framing io_types io_segments stress_mixed lifecycle ring_notify
-	stress_remap)
+on_polled=(io_types stress_mixed stress_remap)
 
 parameters=/sys/module/vhost_blk/parameters
 declare -A poll_saved=()

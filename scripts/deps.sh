@@ -41,13 +41,15 @@ group_packages() {
 		echo gcc libc6-dev make binutils python3 qemu-system-x86 fio ;;
 	bench)
 		echo fio jq python3 qemu-system-common gnuplot-nox ;;
+	tracing)
+		echo linux-perf trace-cmd bpftrace ;;
 	*)
 		return 1 ;;
 	esac
 }
 
 groups_all="build lab qemu qemu-src lint selftests debug-kernel profile
-	    bench"
+	    bench tracing"
 
 die() {
 	echo "deps: $*" >&2

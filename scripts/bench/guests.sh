@@ -92,39 +92,57 @@ add_disk() {
 	esac
 }
 
-# pin_vcpus GUEST [FIRST]: to CPUs of the host from FIRST on, one each. Not only
-# for speed: the emulation of a host does not stand vCPUs that take turns.
-pin_vcpus() {
-	local pid dir name
+# threads_of PID: prints "TID NAME" of each of its threads
+threads_of() {
+	local dir name
 
-	pid=$(guest_pid "$1")
-	for dir in /proc/"$pid"/task/*; do
+	for dir in /proc/"$1"/task/*; do
 		read -r name < "$dir/comm"
-		[[ $name != CPU\ * ]] ||
-			taskset -cp $((${2:-0} + ${name//[^0-9]/})) "${dir##*/}"
+		echo "${dir##*/} $name"
 	done
 }
 
-# pin_servers GUEST: whoever serves its disks to the last CPU
+# pin_vcpus GUEST FIRST: to CPUs of the host from FIRST on, one each. Not only
+# for speed: the emulation of a host does not stand vCPUs that take turns.
+pin_vcpus() {
+	local tid name
+
+	while read -r tid name; do
+		[[ $name != CPU\ * ]] ||
+			taskset -cp $(($2 + ${name//[^0-9]/})) "$tid"
+	done < <(threads_of "$(guest_pid "$1")")
+}
+
+# pin_servers GUEST CPU: whoever serves its disks
 pin_servers() {
-	local pid dir name last
+	local pid tid name dir owner
 
 	pid=$(guest_pid "$1")
-	last=$(($(nproc) - 1))
-	for dir in /proc/"$pid"/task/*; do
-		read -r name < "$dir/comm"
+	while read -r tid name; do
 		[[ $name != IO\ * || $name == IO\ mon* ]] ||
-			taskset -cp "$last" "${dir##*/}"
-	done
-	if [[ -s $tmp/user.pid ]]; then
-		taskset -acp "$last" "$(< "$tmp/user.pid")"
+			taskset -cp "$2" "$tid"
+	done < <(threads_of "$pid")
+	if [[ $1 == bench && -s $tmp/user.pid ]]; then
+		taskset -acp "$2" "$(< "$tmp/user.pid")"
 	fi
-	while read -r pid; do
-		taskset -cp "$last" "$pid"
+	while read -r tid; do
+		taskset -cp "$2" "$tid"
 	done < <(pgrep "^vhost-$pid\$")
-	for dir in /sys/class/vhost-blk/*/queues/*/cpu; do
-		[[ ! -e $dir ]] || echo "$last" > "$dir"
+	for dir in /sys/class/vhost-blk/*/queues/*; do
+		[[ -e $dir/cpu ]] || continue
+		read -r owner < "$dir/../../owner"
+		[[ $owner != "$pid" ]] || echo "$2" > "$dir/cpu"
 	done
+}
+
+# pin GUEST FIRST: as above. The server gets the last CPU, or the first if the
+# guest has the last.
+pin() {
+	local last=$(($(nproc) - 1))
+
+	pin_vcpus "$1" "$2"
+	[[ -n $bench_pin ]] || return 0
+	pin_servers "$1" $((last && $2 == last ? 0 : last))
 }
 
 # use_newer_qemu: for bench_guest_start. Firmware that Debian has in packages of
@@ -135,14 +153,15 @@ use_newer_qemu() {
 	       -L /usr/share/qemu)
 }
 
-# bench_guest_start NAME CPUS QUEUES DISKS...: and waits until it has booted
+# bench_guest_start NAME FIRST-CPU CPUS QUEUES DISKS...: and waits until it has
+# booted
 bench_guest_start() {
-	local name=$1 cpus=$2 queues=$3 id
+	local name=$1 first=$2 cpus=$3 queues=$4 id
 	local -a args=(-name "$1,debug-threads=on")
 	local GUEST_QEMU=$GUEST_QEMU
-	shift 3
+	shift 4
 
-	bench_recipe[$name]="$cpus $queues $*"
+	bench_recipe[$name]="$first $cpus $queues $*"
 	for id in "$@"; do
 		add_disk "$id" "$queues"
 	done
@@ -157,8 +176,7 @@ bench_guest_start() {
 	cat scripts/vm/guest-disks.sh scripts/bench/in-guest.sh \
 		> "$tmp/in-guest.sh"
 	guest_put "$name" "$tmp/in-guest.sh" /run/bench.sh
-	pin_vcpus "$name" "${bench_first_cpu:-0}" >/dev/null
-	[[ -z $bench_pin ]] || pin_servers "$name" >/dev/null
+	pin "$name" "$first" >/dev/null
 }
 
 # bench_guest_stop: all of them

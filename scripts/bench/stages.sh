@@ -52,14 +52,17 @@ ways_of() {
 # with_guests CPUS QUEUES COMMAND...: while guests with the disks run, those that
 # are needed; not if there is nothing to do
 with_guests() {
-	local cpus=$1 queues=$2
+	local cpus=$1 queues=$2 first=0
 	shift 2
 
 	((${#works[@]} && ${#ways[@]})) || return 0
-	((${#disks[@]} == 0)) ||
-		bench_guest_start bench "$cpus" "$queues" "${disks[@]}"
+	if ((${#disks[@]})); then
+		bench_guest_start bench 0 "$cpus" "$queues" "${disks[@]}"
+		first=$cpus
+	fi
 	((${#newer_disks[@]} == 0)) ||
-		bench_guest_start newer "$cpus" "$queues" "${newer_disks[@]}"
+		bench_guest_start newer "$first" "$cpus" "$queues" \
+			"${newer_disks[@]}"
 	"$@"
 	bench_guest_stop
 }
@@ -84,15 +87,19 @@ stage_race() {
 stage_poll() {
 	local -a works=() ways disks newer_disks fio_more=(--cpus_allowed=0)
 	local GUEST_APPEND="virtio_blk.poll_queues=1 $GUEST_APPEND"
+	local -a polled=(vhost-kick-uring vhost-guestpoll vhost-bothpoll
+			 qemu-{native,uring}-{guestpoll,bothpoll})
 
-	ways_of vhost-kick-uring vhost-guestpoll vhost-bothpoll \
-		qemu-native-guestpoll qemu-native-bothpoll \
-		qemu-uring-guestpoll qemu-uring-bothpoll
 	if [[ -n $BENCH_QUICK ]]; then
 		works_of randread 4k "1 32" 1
 	else
 		works_of randread 4k "1 8 32" 1
 	fi
+	# Two guests have four vCPUs.
+	if [[ -z $BENCH_QUICK ]] && (($(nproc) >= 4)); then
+		polled+=(newer-{native,uring}-{guestpoll,bothpoll})
+	fi
+	ways_of "${polled[@]}"
 	bench_pin=yes with_guests 2 2 race poll works ways queues=2
 }
 
@@ -154,8 +161,8 @@ guests_up() {
 	local i
 
 	for ((i = 1; i <= $1; i++)); do
-		bench_first_cpu=$((i - 1)) bench_read_only=on \
-			bench_guest_start "guest$i" 1 1 vhost
+		bench_read_only=on \
+			bench_guest_start "guest$i" $((i - 1)) 1 1 vhost
 	done
 }
 

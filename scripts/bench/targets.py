@@ -20,7 +20,8 @@ QEMU = tuple(f"{which}-{aio}{poll}" for which in ("qemu", "newer")
              for aio in ("native", "uring") for poll in ("", "-poll"))
 BARE = ("bare-libaio", "bare-uring", "bare-polled")
 VHOST_POLLED = ("vhost-guestpoll", "vhost-bothpoll")
-QEMU_POLLED = tuple(f"qemu-{aio}-{poll}" for aio in ("native", "uring")
+QEMU_POLLED = tuple(f"{which}-{aio}-{poll}" for which in ("qemu", "newer")
+                    for aio in ("native", "uring")
                     for poll in ("guestpoll", "bothpoll"))
 
 

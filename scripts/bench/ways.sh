@@ -56,6 +56,10 @@ way newer-native new-native libaio
 way newer-native-poll new-native libaio
 way newer-uring new-uring libaio
 way newer-uring-poll new-uring libaio
+way newer-native-guestpoll new-native polled
+way newer-native-bothpoll new-native polled
+way newer-uring-guestpoll new-uring polled
+way newer-uring-bothpoll new-uring polled
 for way_count in 1 2 3 4; do
 	way "newer-threads-$way_count" "new-threads-$way_count" libaio
 done
@@ -115,7 +119,7 @@ way_begin() {
 	vhost-polldev)
 		vhost_set "$disk" poll_device=1 ;;
 	*-threads-* | qemu-*-q*) ;;
-	qemu-*-poll | newer-*-poll | qemu-*-bothpoll)
+	qemu-*-poll | newer-*-poll | qemu-*-bothpoll | newer-*-bothpoll)
 		iothread_set "$guest" "$disk" "$BENCH_POLL_NS" ;;
 	qemu-* | newer-*)
 		iothread_set "$guest" "$disk" $qemu_poll_ns ;;
@@ -162,7 +166,8 @@ probe_ways() {
 		cannot "there is no qemu-storage-daemon" vhost-user
 	[[ -n $BENCH_NEWER_QEMU ]] ||
 		cannot "there is no QEMU >= 9 for this machine" \
-			newer-{native,uring}{,-poll} newer-threads-{1,2,3,4}
+			newer-{native,uring}{,-poll,-guestpoll,-bothpoll} \
+			newer-threads-{1,2,3,4}
 }
 
 # wanted WAYS...: prints those of them that --only lets through and that can be

@@ -32,8 +32,10 @@ group_packages() {
 		echo shellcheck codespell sparse clang-format perl python3 \
 		     python3-docutils gcc g++ libc6-dev xz-utils ;;
 	selftests)
+		# the last two: the bench is tested as well
 		echo gcc libc6-dev make libaio-dev liburing-dev e2fsprogs fio \
-		     dmsetup nvme-cli util-linux jq ;;
+		     dmsetup nvme-cli util-linux jq qemu-system-common \
+		     gnuplot-nox ;;
 	debug-kernel)
 		echo gcc libc6-dev make bc bison flex libelf-dev libssl-dev \
 		     xz-utils kmod cpio rsync dwarves ;;

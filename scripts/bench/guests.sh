@@ -6,7 +6,6 @@
 # shellcheck disable=SC2034,SC2154 # shared with ways.sh and host.sh
 
 bench_lost=0		# how many guests were
-kick_trace=/sys/kernel/tracing/instances/vhost-bench
 bench_guests=()		# those that run
 declare -A bench_recipe=()	# what they were started with
 bench_pin=""		# not empty: who serves the disks has a CPU of its own
@@ -227,20 +226,4 @@ bench_guest_clean() {
 		rm -f "$tmp"/user.{pid,sock}
 	fi
 	scsi_remove
-}
-
-# trace_kicks: lets the kernel count them, of all guests: writes to the fast MMIO
-# bus, or MMIO writes that are not to the local APIC. Once for good: an emulated
-# host does not stand code that changes often (see guest_keep_kvm).
-trace_kicks() {
-	local dir=$kick_trace
-	local apic='gpa < 0xfee00000 || gpa > 0xfeefffff'
-
-	guest_load_kvm
-	mkdir "$dir"
-	echo 8 > "$dir/buffer_size_kb"
-	echo "type == 2 && ($apic)" > "$dir/events/kvm/kvm_mmio/filter"
-	echo 1 > "$dir/events/kvm/kvm_mmio/enable"
-	[[ ! -d $dir/events/kvm/kvm_fast_mmio ]] ||
-		echo 1 > "$dir/events/kvm/kvm_fast_mmio/enable"
 }

@@ -12,6 +12,8 @@ cd "$(dirname "$0")/../.."
 . scripts/vm/progress.sh
 # shellcheck source=scripts/vm/null-blk.sh
 . scripts/vm/null-blk.sh
+# shellcheck source=scripts/vm/kvm-events.sh
+. scripts/vm/kvm-events.sh
 # shellcheck source=scripts/bench/ways.sh
 . scripts/bench/ways.sh
 # shellcheck source=scripts/bench/guests.sh
@@ -84,7 +86,7 @@ cleanup() {
 	guest_kill_all || true
 	bench_guest_clean || true
 	[[ -z $loaded ]] || rmmod vhost_blk || true
-	[[ ! -d $kick_trace ]] || rmdir "$kick_trace" || true
+	kvm_events_end || true
 	[[ ! -d /sys/kernel/config/nullb/$null_name ]] ||
 		null_disk_remove "$null_name" || true
 	rm -rf "$tmp"
@@ -134,7 +136,10 @@ main() {
 	load_module
 	describe
 	probe_ways
-	trace_kicks
+	# Once for good: an emulated host does not stand code that changes often
+	# (see guest_keep_kvm).
+	guest_load_kvm
+	kvm_events_begin
 	meter_start
 	for device in $BENCH_DEVICES; do
 		device_up "$device"

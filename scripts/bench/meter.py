@@ -17,8 +17,8 @@ that is its argument, one JSON object a line.
 
 A window has, as differences from its begin to its end: the CPU time of every
 thread of the host, in ns, by class; requests and bytes of the devices; what KVM
-counted for the guests; what vhost-blk counted for them; what the tracepoints of
-kicks counted, if scripts/bench/guests.sh has switched them on.
+counted for the guests; what vhost-blk counted for them; kicks, if
+scripts/vm/kvm-events.sh counts them.
 """
 
 import glob
@@ -33,7 +33,7 @@ VCPU = re.compile(r"CPU \d+/KVM$")
 KVM_COUNTERS = ("exits", "halt_exits", "irq_injections", "signal_exits")
 VHOST_COUNTERS = ("read_requests", "kicks", "kicks_avoided",
                   "interrupts_sent", "interrupts_suppressed")
-TRACE = "/sys/kernel/tracing/instances/vhost-bench/per_cpu"
+TRACE = "/sys/kernel/tracing/instances/kvm-kicks/per_cpu"
 # How many requests must have been seen before fio counts as running, and how
 # far the window stays away from its begin and end, in s.
 STARTED = 8

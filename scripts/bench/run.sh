@@ -152,9 +152,11 @@ os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)' "$real" 2>/dev/null; then
 	fi
 }
 
-check_device() {
+check_host() {
 	local why
 
+	((EUID == 0)) || die "--host needs root"
+	[[ -n $device ]] || return 0
 	[[ -b $device ]] || die "$device is no block device"
 	! why=$(in_use "$device") || die "$device is $why"
 }
@@ -162,8 +164,6 @@ check_device() {
 run_on_host() {
 	local stock
 
-	((EUID == 0)) || die "--host needs root"
-	[[ -z $device ]] || check_device
 	stock=$(scripts/vm/kernel.sh)
 	env BENCH_OUT="$(realpath "$out")" BENCH_POLL_NS=200000 \
 		"${settings[@]}" BENCH_MODULE_ARGS="$module_args" \
@@ -178,6 +178,7 @@ main() {
 	local -a settings
 
 	parse "$@"
+	[[ -z $on_host ]] || check_host
 	build
 	mkdir -p "$out"
 	rm -f "$out"/{samples.jsonl,environment}

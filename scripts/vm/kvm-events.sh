@@ -30,6 +30,9 @@ kvm_events_watch() {
 }
 
 kvm_events_begin() {
+	# The local APIC is no device: its timer and the ends of interrupts.
+	local not_apic='gpa < 0xfee00000 || gpa > 0xfeefffff'
+
 	[[ -d $kvm_tracing/instances ]] ||
 		mount -t tracefs none $kvm_tracing || return
 	if [[ ! -d $kvm_tracing/events/kvm ]]; then
@@ -37,7 +40,7 @@ kvm_events_begin() {
 		return 1
 	fi
 	kvm_events_watch kicks kvm_fast_mmio &&
-		kvm_events_watch kicks kvm_mmio "type == 2" &&
+		kvm_events_watch kicks kvm_mmio "type == 2 && ($not_apic)" &&
 		kvm_events_watch kicks kvm_pio "rw == 1 && size == 2" &&
 		kvm_events_watch interrupts kvm_msi_set_irq
 }

@@ -100,7 +100,7 @@ newer_version() {
 
 # What the report has to know.
 describe() {
-	cat > "$BENCH_OUT/environment" <<-TEXT
+	cat >> "$BENCH_OUT/environment" <<-TEXT
 	kernel=$(uname -r)
 	cpus=$(nproc)
 	cpu=$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)

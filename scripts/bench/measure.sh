@@ -79,14 +79,22 @@ show_failure() {
 			grep -aE 'Comm:|RIP:|panic|BUG|fault' | head -n 8 || true
 }
 
+# labels STAGE WAY WORK REPEAT: what a sample is called by
+labels() {
+	local rw bs depth jobs
+
+	read -r rw bs depth jobs <<<"$3"
+	echo "stage=$1 way=$2 rw=$rw bs=$bs depth=$depth jobs=$jobs" \
+		"repeat=$4 run=$STARTED device=$bench_device_name"
+}
+
 # measure STAGE WAY WORK REPEAT [LABEL=VALUE...]: adds to bench_line
 measure() {
 	local stage=$1 way=$2 work=$3 repeat=$4
-	local rw bs depth jobs iops interrupts guest pid status
+	local iops interrupts guest pid status
 	local -a fio_line
 	shift 4
 
-	read -r rw bs depth jobs <<<"$work"
 	fio_args "$work" "${way_engine[$way]}"
 	guest=""
 	[[ -z ${way_disk[$way]} ]] || guest=${way_guest[$way]:-bench}
@@ -105,10 +113,8 @@ measure() {
 		bench_guest_again "$guest" || return
 	done
 	[[ -z $pid ]] || read -r _ interrupts < "$tmp/fio"
-	echo "record fio=$tmp/fio stage=$stage way=$way rw=$rw bs=$bs" \
-		"depth=$depth jobs=$jobs repeat=$repeat" \
-		"device=$bench_device_name guest_interrupts=$interrupts $*" \
-		>&"$meter_in"
+	echo "record fio=$tmp/fio $(labels "$stage" "$way" "$work" "$repeat")" \
+		"guest_interrupts=$interrupts $*" >&"$meter_in"
 	read -r iops <&"$meter_out"
 	way_end "$way"
 	bench_line+=" $way $iops"
@@ -117,9 +123,9 @@ measure() {
 # measure_program WAY WORK REPEAT: the same with a program of chardev/ in the place
 # of fio and of the guest; way bare-uring is fio.
 measure_program() {
-	local way=$1 repeat=$3 rw bs depth jobs iops program
+	local way=$1 repeat=$3 rw bs depth iops program
 
-	read -r rw bs depth jobs <<<"$2"
+	read -r rw bs depth _ <<<"$2"
 	case $way in
 	ring-*) program=ring_bench ;;
 	twin-*) program=uring_bench ;;
@@ -130,9 +136,9 @@ measure_program() {
 	"scripts/bench/chardev/build/$program" --device "$bench_device" \
 		--rw "$rw" --bs "$((${bs%k} * 1024))" --depth "$depth" --queues 1 \
 		--wait "${way#*-}" --seconds "$BENCH_SECONDS" > "$tmp/program"
-	echo "note program=$tmp/program stage=chardev way=$way rw=$rw bs=$bs" \
-		"depth=$depth jobs=$jobs queues=1 repeat=$repeat" \
-		"device=$bench_device_name guest_interrupts=-1" >&"$meter_in"
+	echo "note program=$tmp/program" \
+		"$(labels chardev "$way" "$2" "$repeat")" \
+		"queues=1 guest_interrupts=-1" >&"$meter_in"
 	read -r iops <&"$meter_out"
 	bench_line+=" $way $iops"
 }
@@ -141,11 +147,10 @@ measure_program() {
 # so on. The window opens when all of them are sure to be busy. Fails with the
 # status of a guest that failed.
 measure_guests() {
-	local count=$1 repeat=$3 rw bs depth jobs i iops status=0
+	local count=$1 repeat=$3 i iops status=0
 	local BENCH_SECONDS=$((BENCH_SECONDS + 2))
 	local -a fio_line pids=() files=() runs=()
 
-	read -r rw bs depth jobs <<<"$2"
 	fio_args "$2" libaio
 	for ((i = 1; i <= count; i++)); do
 		pids+=("$(guest_pid "guest$i")")
@@ -162,10 +167,9 @@ measure_guests() {
 		wait "$i" || status=$?
 	done
 	((status == 0)) || return "$status"
-	echo "record fio=$(IFS=,; echo "${files[*]}") stage=guests" \
-		"way=vhost-$count-guests rw=$rw bs=$bs depth=$depth jobs=$jobs" \
-		"queues=1 repeat=$repeat device=$bench_device_name" \
-		"guest_interrupts=-1" >&"$meter_in"
+	echo "record fio=$(IFS=,; echo "${files[*]}")" \
+		"$(labels guests "vhost-$count-guests" "$2" "$repeat")" \
+		"queues=1 guest_interrupts=-1" >&"$meter_in"
 	read -r iops <&"$meter_out"
 	bench_line+=" $count: $iops"
 }

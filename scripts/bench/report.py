@@ -31,9 +31,9 @@ COLUMNS = (
 # Those whose spread is shown as well.
 SPREAD = ("iops", "mb_per_second")
 
-ABOUT = """Medians of {repeats} runs of {seconds} s, in brackets the smallest and
-the largest. Latencies are fio's, in microseconds. Per request: *host CPU* is the
-time of all threads of the host but the guest's vCPUs and the bench itself, on the
+ABOUT = """Medians of at least {repeats} runs of {seconds} s, in brackets the
+smallest and the largest. Latencies are fio's, in microseconds. Per request: *host
+CPU* is the time of all threads of the host but the guest's vCPUs and the bench itself, on the
 bare device that of fio; *vCPU* is the time of the vCPU threads, guest and host;
 exits and kicks are of the guest, *interrupts* those of the disk in the guest.
 """
@@ -96,6 +96,7 @@ def group_table(group, ways):
 def environment_lines(results):
     lines = [f"* {key}: {value}" for key, value in
              results.environment.items() if value]
+    lines.append(f"* boots: {len(results.runs)}")
     lines += [f"* not measured: {text}" for text in results.skipped]
     lines += [f"* guest lost and started again: {text}"
               for text in results.lost]
@@ -155,7 +156,8 @@ def rounded(value):
 def write_json(results, path):
     """A line for each result."""
     head = {"license": LICENSE, "environment": results.environment,
-            "not_measured": results.skipped, "guests_lost": results.lost}
+            "runs": len(results.runs), "not_measured": results.skipped,
+            "guests_lost": results.lost}
     cells = [json.dumps(rounded(dict(key._asdict(), **cell.summary())))
              for key, cell in results.cells.items()]
     with open(path, "w", encoding="utf-8") as file:

@@ -70,6 +70,11 @@ def values_of(sample):
     return values
 
 
+def repeat_of(sample):
+    """What is compared with each other: one repeat of one run."""
+    return (sample.get("run", 0), sample["repeat"])
+
+
 class Cell:
     """All repeats of one measurement."""
 
@@ -77,7 +82,7 @@ class Cell:
         self.by_repeat = {}
 
     def add(self, sample):
-        self.by_repeat[sample["repeat"]] = values_of(sample)
+        self.by_repeat[repeat_of(sample)] = values_of(sample)
 
     def values(self, name):
         """repeat -> value, of those that have one"""
@@ -115,6 +120,7 @@ class Results:
         self.lost = []
         self.cells = {}
         self.samples = []
+        self.runs = set()
         self.read_environment(os.path.join(directory, "environment"))
         with open(os.path.join(directory, "samples.jsonl"),
                   encoding="ascii") as file:
@@ -126,7 +132,8 @@ class Results:
             for line in file:
                 key, _, value = line.rstrip("\n").partition("=")
                 if key == "skipped":
-                    self.skipped.append(value)
+                    if value not in self.skipped:
+                        self.skipped.append(value)
                 elif key == "lost":
                     self.lost.append(value)
                 else:
@@ -136,6 +143,7 @@ class Results:
         key = Key(*(sample[name] for name in Key._fields))
         self.cells.setdefault(key, Cell()).add(sample)
         self.samples.append(sample)
+        self.runs.add(sample.get("run", 0))
 
     def select(self, **wanted):
         """Key -> cell, of those whose fields are as wanted."""

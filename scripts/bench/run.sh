@@ -36,6 +36,8 @@ results.json and figures.
   --module-args ARGS parameters for it (default in the lab, which is slow:
                      poll_ns_max=5000000 hold_us=2000)
   --out DIR          where the results go (default: bench-results)
+  --add              to those that are there, instead of replacing them. Ratios
+                     are always of what was measured in the same boot
 
 A LIST has commas or spaces between its members.
 HELP
@@ -47,6 +49,7 @@ die() {
 }
 
 quick=""
+add=""
 on_host=""
 device=""
 write=""
@@ -68,6 +71,7 @@ parse() {
 		case $1 in
 		--quick) quick=yes; shift; continue ;;
 		--host) on_host=yes; shift; continue ;;
+		--add) add=yes; shift; continue ;;
 		-h | --help) usage; exit ;;
 		esac
 		(($# > 1)) || die "$1: unknown, or needs an argument (see --help)"
@@ -181,7 +185,7 @@ main() {
 	[[ -z $on_host ]] || check_host
 	build
 	mkdir -p "$out"
-	rm -f "$out"/{samples.jsonl,environment}
+	[[ -n $add ]] || rm -f "$out"/{samples.jsonl,environment}
 	settings=(STARTED="$STARTED" BENCH_QUICK="$quick"
 		  BENCH_STAGES="$stages" BENCH_ONLY="$only"
 		  BENCH_DEPTHS="$depths" BENCH_RW="$rws"

@@ -140,9 +140,10 @@ def shares(results, device):
                      for counted in sample["window"]["vhost"]]
             least.append(min(reads) * count / sum(reads))
             for cell in alone.values():
-                single = cell.values("iops").get(sample["repeat"])
-                total.append(sum(reads) / sample["window"]["seconds"]
-                             / single)
+                single = cell.values("iops").get(measured.repeat_of(sample))
+                if single:
+                    total.append(sum(reads) / sample["window"]["seconds"]
+                                 / single)
         yield Seen(at_least(7, f"{count} guests, total to one alone", 0.9),
                    total, "")
         yield Seen(at_least(7, f"{count} guests, the least of equal shares",

@@ -66,17 +66,20 @@ static void vhost_blk_account_time(const struct vhost_blk_req *req, u8 status,
 	struct vhost_blk_vq *vq = req->vq;
 	struct vhost_blk_stats *stats = &vq->stats;
 	u64 device_ns = 0, ns = vhost_blk_since(vq->now, req->taken);
+	unsigned int bucket = vhost_blk_hist_bucket(ns);
 
 	vhost_blk_stat_add(stats, latency_ns, ns);
-	vhost_blk_hist_add(&stats->latency_hist, ns);
+	vhost_blk_hist_count(&stats->latency_hist, bucket);
 	if (req->submitted) {
+		/* Often both were between the same two looks at the clock. */
 		device_ns = vhost_blk_since(req->ended ? req->ended : vq->now,
 					    req->submitted);
+		if (device_ns != ns)
+			bucket = vhost_blk_hist_bucket(device_ns);
 		vhost_blk_stat_add(stats, device_latency_ns, device_ns);
-		vhost_blk_hist_add(&stats->device_latency_hist, device_ns);
+		vhost_blk_hist_count(&stats->device_latency_hist, bucket);
 	}
-	trace_vhost_blk_request_complete(vq->dev_id, vq->index, req->id,
-					 req->type, status, len, ns, device_ns);
+	trace_vhost_blk_request_complete(req, status, len, ns, device_ns);
 }
 
 /**

@@ -131,9 +131,7 @@ bool vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait)
 
 	WARN_ON_ONCE(!nr);
 	req->submitted = req->vq->now;
-	trace_vhost_blk_request_submit(req->vq->dev_id, req->vq->index, req->id,
-				       req->vq->backend->bdev->bd_dev,
-				       req->sector, nr);
+	trace_vhost_blk_request_submit(req, nr);
 	atomic_set(&req->pending, nr);
 	for (vbio = req->bios; vbio; vbio = vbio->next) {
 		if (!vbio->todo)

@@ -261,8 +261,7 @@ int vhost_blk_req_take(struct vhost_blk_vq *vq)
 	req->type = ret ? VHOST_BLK_REQ_NO_TYPE : cmd->type;
 	req->sector = ret ? 0 : cmd->sector;
 	req->data_len = ret ? 0 : cmd->data_len;
-	trace_vhost_blk_request_start(vq->dev_id, vq->index, req->id, req->type,
-				      req->sector, req->data_len);
+	trace_vhost_blk_request_start(req);
 
 	if (ret)
 		vhost_blk_req_complete(req, VIRTIO_BLK_S_IOERR);

@@ -140,6 +140,33 @@ struct vhost_blk_stats {
 #define vhost_blk_stat_inc(stats, name) vhost_blk_stat_add(stats, name, 1)
 
 /**
+ * vhost_blk_hist_bucket() - where a value is counted
+ * @value: the value
+ *
+ * Return: index of the bucket: floor(log2(@value)), 0 for 0; what is too large
+ * for the last is counted there.
+ */
+static inline unsigned int vhost_blk_hist_bucket(u64 value)
+{
+	return min(ilog2(value | 1), VHOST_BLK_HIST_BUCKETS - 1);
+}
+
+/**
+ * vhost_blk_hist_count() - count a value whose bucket is known
+ * @hist: the histogram
+ * @bucket: from vhost_blk_hist_bucket()
+ *
+ * Context: the only writer.
+ */
+static inline void vhost_blk_hist_count(struct vhost_blk_hist *hist,
+					unsigned int bucket)
+{
+#ifndef VHOST_BLK_NO_STATS
+	hist->bucket[bucket]++;
+#endif
+}
+
+/**
  * vhost_blk_hist_add() - count a value
  * @hist: the histogram
  * @value: the value
@@ -148,11 +175,7 @@ struct vhost_blk_stats {
  */
 static inline void vhost_blk_hist_add(struct vhost_blk_hist *hist, u64 value)
 {
-#ifndef VHOST_BLK_NO_STATS
-	unsigned int i = min(ilog2(value | 1), VHOST_BLK_HIST_BUCKETS - 1);
-
-	hist->bucket[i]++;
-#endif
+	vhost_blk_hist_count(hist, vhost_blk_hist_bucket(value));
 }
 
 /**

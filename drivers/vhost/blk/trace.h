@@ -14,6 +14,8 @@
 #include <linux/types.h>
 #include <uapi/linux/virtio_blk.h>
 
+struct vhost_blk_req;
+
 #define vhost_blk_show_type(type)                                      \
 	__print_symbolic(type, { VIRTIO_BLK_T_IN, "read" },            \
 			 { VIRTIO_BLK_T_OUT, "write" },                \
@@ -26,9 +28,8 @@
 			 { VIRTIO_BLK_S_UNSUPP, "unsupp" })
 
 TRACE_EVENT(vhost_blk_request_start,
-	TP_PROTO(unsigned int dev, unsigned int queue, u16 id, u32 type,
-		 u64 sector, u32 bytes),
-	TP_ARGS(dev, queue, id, type, sector, bytes),
+	TP_PROTO(const struct vhost_blk_req *req),
+	TP_ARGS(req),
 	TP_STRUCT__entry(
 		__field(unsigned int, dev)
 		__field(unsigned int, queue)
@@ -38,12 +39,12 @@ TRACE_EVENT(vhost_blk_request_start,
 		__field(u16, id)
 	),
 	TP_fast_assign(
-		__entry->dev = dev;
-		__entry->queue = queue;
-		__entry->sector = sector;
-		__entry->bytes = bytes;
-		__entry->type = type;
-		__entry->id = id;
+		__entry->dev = req->vq->dev_id;
+		__entry->queue = req->vq->index;
+		__entry->sector = req->sector;
+		__entry->bytes = req->data_len;
+		__entry->type = req->type;
+		__entry->id = req->id;
 	),
 	TP_printk("dev=%u queue=%u id=%u op=%s sector=%llu bytes=%u",
 		  __entry->dev, __entry->queue, __entry->id,
@@ -52,9 +53,8 @@ TRACE_EVENT(vhost_blk_request_start,
 );
 
 TRACE_EVENT(vhost_blk_request_submit,
-	TP_PROTO(unsigned int dev, unsigned int queue, u16 id, dev_t backend,
-		 u64 sector, unsigned int bios),
-	TP_ARGS(dev, queue, id, backend, sector, bios),
+	TP_PROTO(const struct vhost_blk_req *req, unsigned int bios),
+	TP_ARGS(req, bios),
 	TP_STRUCT__entry(
 		__field(unsigned int, dev)
 		__field(unsigned int, queue)
@@ -64,12 +64,12 @@ TRACE_EVENT(vhost_blk_request_submit,
 		__field(u16, id)
 	),
 	TP_fast_assign(
-		__entry->dev = dev;
-		__entry->queue = queue;
-		__entry->sector = sector;
-		__entry->backend = backend;
+		__entry->dev = req->vq->dev_id;
+		__entry->queue = req->vq->index;
+		__entry->sector = req->sector;
+		__entry->backend = req->vq->backend->bdev->bd_dev;
 		__entry->bios = bios;
-		__entry->id = id;
+		__entry->id = req->id;
 	),
 	TP_printk("dev=%u queue=%u id=%u backend=%u,%u sector=%llu bios=%u",
 		  __entry->dev, __entry->queue, __entry->id,
@@ -78,9 +78,9 @@ TRACE_EVENT(vhost_blk_request_submit,
 );
 
 TRACE_EVENT(vhost_blk_request_complete,
-	TP_PROTO(unsigned int dev, unsigned int queue, u16 id, u32 type,
-		 u8 status, u32 len, u64 latency_ns, u64 device_ns),
-	TP_ARGS(dev, queue, id, type, status, len, latency_ns, device_ns),
+	TP_PROTO(const struct vhost_blk_req *req, u8 status, u32 len,
+		 u64 latency_ns, u64 device_ns),
+	TP_ARGS(req, status, len, latency_ns, device_ns),
 	TP_STRUCT__entry(
 		__field(unsigned int, dev)
 		__field(unsigned int, queue)
@@ -92,13 +92,13 @@ TRACE_EVENT(vhost_blk_request_complete,
 		__field(u8, status)
 	),
 	TP_fast_assign(
-		__entry->dev = dev;
-		__entry->queue = queue;
+		__entry->dev = req->vq->dev_id;
+		__entry->queue = req->vq->index;
 		__entry->latency_ns = latency_ns;
 		__entry->device_ns = device_ns;
-		__entry->type = type;
+		__entry->type = req->type;
 		__entry->len = len;
-		__entry->id = id;
+		__entry->id = req->id;
 		__entry->status = status;
 	),
 	TP_printk("dev=%u queue=%u id=%u op=%s status=%s len=%u latency=%llu ns device=%llu ns",

@@ -113,8 +113,9 @@ bool vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait)
 	struct vhost_blk_bio *vbio;
 	int nr = 0;
 
+	/* What is merged would have to be polled as a whole, or not at all. */
 	if (vhost_blk_bio_may_poll(req, nowait))
-		flags |= REQ_POLLED;
+		flags |= REQ_POLLED | REQ_NOMERGE;
 	for (vbio = req->bios; vbio; vbio = vbio->next) {
 		struct bio *bio = &vbio->bio;
 
@@ -154,8 +155,7 @@ bool vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait)
  * vhost_blk_bio_can_poll() - has the driver got a polled bio?
  * @req: a request whose only bio is polled, not taken back yet
  *
- * One that still waits to be given to the driver cannot be polled, nor one that
- * was merged into the block layer's request of another.
+ * One that still waits to be given to the driver cannot be polled.
  *
  * Context: worker.
  * Return: true when vhost_blk_bio_poll() finds out about it.
@@ -163,6 +163,19 @@ bool vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait)
 bool vhost_blk_bio_can_poll(const struct vhost_blk_req *req)
 {
 	return READ_ONCE(req->bios->bio.bi_cookie) != BLK_QC_T_NONE;
+}
+
+/**
+ * vhost_blk_bio_is_polled() - does a bio still end only by polling?
+ * @req: a request whose only bio was submitted to be polled
+ *
+ * A disk with several paths submits it to another one without the flag.
+ *
+ * Context: worker.
+ */
+bool vhost_blk_bio_is_polled(const struct vhost_blk_req *req)
+{
+	return READ_ONCE(req->bios->bio.bi_opf) & REQ_POLLED;
 }
 
 /**

@@ -31,6 +31,7 @@ struct vhost_blk_bio {
 bool vhost_blk_bio_may_refuse(const struct vhost_blk_req *req);
 bool vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait);
 bool vhost_blk_bio_can_poll(const struct vhost_blk_req *req);
+bool vhost_blk_bio_is_polled(const struct vhost_blk_req *req);
 void vhost_blk_bio_poll(struct vhost_blk_req *req);
 blk_status_t vhost_blk_bio_result(const struct vhost_blk_req *req);
 

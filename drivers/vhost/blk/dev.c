@@ -41,15 +41,26 @@ static bool vhost_blk_vq_configured(const struct vhost_blk_vq *vq)
 	return vq->num && vq->has_addr;
 }
 
+/* All of them stop taking requests before the first is waited for. */
+static void vhost_blk_dev_drain(struct vhost_blk_dev *dev)
+{
+	struct vhost_blk_vq *vq;
+
+	lockdep_assert_held(&dev->mutex);
+
+	vhost_blk_for_each_running(dev, vq)
+		vhost_blk_vq_halt(vq);
+	vhost_blk_for_each_running(dev, vq)
+		vhost_blk_vq_wait_drained(vq);
+}
+
 static void vhost_blk_dev_stop_queues(struct vhost_blk_dev *dev)
 {
 	struct vhost_blk_vq *vq;
 
 	lockdep_assert_held(&dev->mutex);
 
-	/* All of them stop taking requests before the first is waited for. */
-	vhost_blk_for_each_running(dev, vq)
-		WRITE_ONCE(vq->stopping, true);
+	vhost_blk_dev_drain(dev);
 	vhost_blk_for_each_running(dev, vq)
 		vhost_blk_vq_stop(vq);
 	vhost_blk_inval_stop(&dev->inval);
@@ -171,8 +182,7 @@ static void vhost_blk_dev_park(struct vhost_blk_dev *dev)
 
 	lockdep_assert_held(&dev->mutex);
 
-	vhost_blk_for_each_running(dev, vq)
-		WRITE_ONCE(vq->stopping, true);
+	vhost_blk_dev_drain(dev);
 	vhost_blk_for_each_running(dev, vq)
 		kthread_park(vq->worker);
 }

@@ -386,6 +386,13 @@ static u8 vhost_blk_req_status(blk_status_t result)
 	}
 }
 
+static void vhost_blk_req_unpoll(struct vhost_blk_req *req)
+{
+	req->polled = false;
+	list_del(&req->link);
+	req->vq->nr_polled--;
+}
+
 /**
  * vhost_blk_req_end() - take a request back from the block layer
  * @req: a request from the queue's completion list
@@ -401,11 +408,8 @@ void vhost_blk_req_end(struct vhost_blk_req *req)
 	struct vhost_blk_vq *vq = req->vq;
 	u8 status = vhost_blk_req_status(result);
 
-	if (req->polled) {
-		req->polled = false;
-		list_del(&req->link);
-		vq->nr_polled--;
-	}
+	if (req->polled)
+		vhost_blk_req_unpoll(req);
 	if (result == BLK_STS_AGAIN) {
 		vhost_blk_stat_inc(&vq->stats, requeued);
 		vhost_blk_req_put_aside(req);
@@ -427,12 +431,14 @@ void vhost_blk_req_end(struct vhost_blk_req *req)
  */
 void vhost_blk_req_poll(struct vhost_blk_vq *vq)
 {
-	struct vhost_blk_req *req;
+	struct vhost_blk_req *req, *next;
 
 	if (!vq->nr_polled || !llist_empty(&vq->done))
 		return;
-	list_for_each_entry(req, &vq->polled, link) {
-		if (vhost_blk_bio_can_poll(req)) {
+	list_for_each_entry_safe(req, next, &vq->polled, link) {
+		if (!vhost_blk_bio_is_polled(req)) {
+			vhost_blk_req_unpoll(req);
+		} else if (vhost_blk_bio_can_poll(req)) {
 			list_move_tail(&req->link, &vq->polled);
 			vhost_blk_bio_poll(req);
 			return;

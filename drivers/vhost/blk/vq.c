@@ -11,6 +11,7 @@
 
 #include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 /* The most pages that one request can need: each span on two pages' edges. */
@@ -61,6 +62,7 @@ struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int dev_id, unsigned int index)
 	vhost_blk_stats_init(&vq->stats);
 	vhost_blk_event_init(vq);
 	init_llist_head(&vq->done);
+	init_completion(&vq->drained);
 	vhost_blk_sysfs_init_queue(vq);
 	return vq;
 }
@@ -302,18 +304,49 @@ unmap:
  * vhost_blk_vq_run() - let a prepared queue run
  * @vq: the queue
  *
- * The worker looks at the ring at once. A driver that has used the ring before
- * gets an interrupt, as one may have been lost with the last owner of the ring.
+ * The worker looks at the ring at once. The driver gets an interrupt, as one
+ * may have been lost with the last owner of the ring.
  *
  * Context: the device's mutex is held.
  */
 void vhost_blk_vq_run(struct vhost_blk_vq *vq)
 {
-	if (vq->ring.used_idx)
-		vhost_blk_event_signal_call(vq);
+	vhost_blk_event_signal_call(vq);
+	vq->started = true;
 	vhost_blk_pool_show(vq);
 	vhost_blk_event_listen(vq);
 	wake_up_process(vq->worker);
+}
+
+/**
+ * vhost_blk_vq_halt() - let a queue take no further chain
+ * @vq: a prepared queue, running or not
+ *
+ * Context: the device's mutex is held.
+ */
+void vhost_blk_vq_halt(struct vhost_blk_vq *vq)
+{
+	reinit_completion(&vq->drained);
+	vq->told = false;
+	/* Pairs with the acquire in vhost_blk_worker_drained(). */
+	smp_store_release(&vq->stopping, true);
+	vhost_blk_vq_wake(vq);
+}
+
+/**
+ * vhost_blk_vq_wait_drained() - wait until all in flight is answered
+ * @vq: a halted queue
+ *
+ * A worker may wait for a page that only the owner can provide, by a
+ * userfaultfd for one. When the caller is killed nobody is left to do that: the
+ * worker is told to give such pages up.
+ *
+ * Context: the device's mutex is held; sleeps for I/O unless killed.
+ */
+void vhost_blk_vq_wait_drained(struct vhost_blk_vq *vq)
+{
+	if (vq->started && wait_for_completion_killable(&vq->drained))
+		send_sig(SIGKILL, vq->worker, 1);
 }
 
 /**
@@ -341,6 +374,7 @@ void vhost_blk_vq_stop(struct vhost_blk_vq *vq)
 void vhost_blk_vq_unprepare(struct vhost_blk_vq *vq)
 {
 	vq->base = vq->ring.last_avail;
+	vq->started = false;
 	WRITE_ONCE(vq->worker_pid, 0);
 	vhost_blk_place_del(&vq->place);
 	put_task_struct(vq->worker);

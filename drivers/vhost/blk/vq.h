@@ -14,6 +14,7 @@
 #define VHOST_BLK_VQ_H
 
 #include <linux/cache.h>
+#include <linux/completion.h>
 #include <linux/kobject.h>
 #include <linux/llist.h>
 #include <linux/poll.h>
@@ -104,6 +105,7 @@ struct vhost_blk_vq {
 	u64 avail_hva;
 	u64 used_hva;
 	bool has_addr;
+	bool started; /* the worker has been woken */
 	u16 base;
 	struct vhost_blk_kick kick;
 
@@ -133,6 +135,8 @@ struct vhost_blk_vq {
 
 	/* D, read by the worker at any time: take no further chain */
 	bool stopping;
+	bool told; /* @drained is complete; while @stopping the worker's */
+	struct completion drained;
 
 	/* W: */
 	struct vhost_blk_ring ring ____cacheline_aligned_in_smp;
@@ -178,6 +182,8 @@ void vhost_blk_vq_set_mem(struct vhost_blk_vq *vq,
 int vhost_blk_vq_prepare(struct vhost_blk_vq *vq,
 			 const struct vhost_blk_start *start);
 void vhost_blk_vq_run(struct vhost_blk_vq *vq);
+void vhost_blk_vq_halt(struct vhost_blk_vq *vq);
+void vhost_blk_vq_wait_drained(struct vhost_blk_vq *vq);
 void vhost_blk_vq_stop(struct vhost_blk_vq *vq);
 void vhost_blk_vq_unprepare(struct vhost_blk_vq *vq);
 

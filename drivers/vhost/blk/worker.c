@@ -196,6 +196,9 @@ static void vhost_blk_worker_pass(struct vhost_blk_vq *vq)
 	vhost_blk_call_publish(vq);
 	if (!vq->settle)
 		vq->settle = vhost_blk_worker_must_settle(vq);
+	/* What follows may give the core up. */
+	if (need_resched())
+		vhost_blk_call_release(vq);
 	vhost_blk_worker_forget(vq);
 
 	vhost_blk_worker_submit(vq);
@@ -210,6 +213,13 @@ static void vhost_blk_worker_pass(struct vhost_blk_vq *vq)
 	vq->rested = false;
 }
 
+/* Nothing is in flight any more, and somebody waits to be told. */
+static bool vhost_blk_worker_drained(const struct vhost_blk_vq *vq)
+{
+	/* Pairs with the release in vhost_blk_vq_halt(). */
+	return smp_load_acquire(&vq->stopping) && !vq->in_flight && !vq->told;
+}
+
 /* Is there anything to do? For the eyes of the worker only. */
 static bool vhost_blk_worker_has_work(const struct vhost_blk_vq *vq)
 {
@@ -217,7 +227,8 @@ static bool vhost_blk_worker_has_work(const struct vhost_blk_vq *vq)
 	       vhost_blk_tlb_is_stale(&vq->tlb) ||
 	       (vhost_blk_worker_may_take(vq) &&
 		!vhost_blk_ring_empty(&vq->ring)) ||
-	       kthread_should_stop() || kthread_should_park();
+	       vhost_blk_worker_drained(vq) || kthread_should_stop() ||
+	       kthread_should_park();
 }
 
 /*
@@ -382,6 +393,8 @@ static void vhost_blk_worker_drain(struct vhost_blk_vq *vq)
 	vhost_blk_call_release(vq);
 	/* Whoever serves the ring next, the driver has to kick for it. */
 	vhost_blk_ring_kicks_on(&vq->ring);
+	/* Changes of memory do not wake a thread that is parked. */
+	vhost_blk_tlb_flush(&vq->tlb);
 }
 
 static void vhost_blk_worker_park(struct vhost_blk_vq *vq)
@@ -425,10 +438,9 @@ static u32 vhost_blk_worker_hold_ns(const struct vhost_blk_vq *vq)
 /* What may be set at any time holds from the next pass on. */
 static void vhost_blk_worker_tune(struct vhost_blk_vq *vq)
 {
-	const struct vhost_blk_tune *tune = &vq->tune;
-
 	vq->hold.max_ns = vhost_blk_worker_hold_ns(vq);
-	vq->poll_device = vhost_blk_tune_get(tune, VHOST_BLK_TUNE_poll_device);
+	vq->poll_device =
+		vhost_blk_tune_get(&vq->tune, VHOST_BLK_TUNE_poll_device);
 }
 
 static void vhost_blk_worker_init(struct vhost_blk_vq *vq)
@@ -456,6 +468,10 @@ static int vhost_blk_worker_fn(void *data)
 		vhost_blk_worker_tune(vq);
 		vhost_blk_ring_kicks_off(&vq->ring);
 		vhost_blk_worker_pass(vq);
+		if (unlikely(vhost_blk_worker_drained(vq))) {
+			vq->told = true;
+			complete_all(&vq->drained);
+		}
 		vhost_blk_worker_breathe(vq);
 		if (!vhost_blk_worker_has_work(vq))
 			vhost_blk_worker_idle(vq);

@@ -352,4 +352,96 @@ TEST_F_TIMEOUT(ring, no_kicks_and_no_interrupts_when_both_poll, 60)
 	EXPECT_EQ(0, event_wait(self->vq->call, 0));
 }
 
+/* Requests to a disk that takes its time, by a worker that never polls. */
+FIXTURE(slow) {
+	struct attached a;
+	struct gvq *vq;
+	struct shown s;
+};
+
+FIXTURE_SETUP(slow)
+{
+	const struct guest_opts opts = { .num = 256 };
+
+	attach_path(&self->a, special_path("KSFT_DELAY"), O_RDWR, &opts);
+	self->vq = self->a.vq;
+	shown_find(&self->s, self->a.g);
+	set_fixed_window(&self->s, 0);
+	shown_set(&self->s, 0, "hold_us", 0);
+	run(self->vq, 1, 0);
+}
+
+FIXTURE_TEARDOWN(slow)
+{
+	detach_checked(&self->a);
+}
+
+static struct greq *slow_begin(struct gvq *vq, uint32_t type, const char *frame)
+{
+	struct greq *r = req_new(vq, type, 0);
+
+	ASSERT_EQ(0, req_frame(r, frame));
+	ASSERT_EQ(0, req_make(r));
+	req_queue(r);
+	vq_publish_kick(vq);
+	return r;
+}
+
+static void slow_end(struct greq *r)
+{
+	ASSERT_TRUE(req_wait(r, G_WAIT_MS));
+	EXPECT_EQ(0, req_check(r, VIRTIO_BLK_S_OK));
+	req_free(r);
+}
+
+/* The worker is woken by the kick, and not by the end of the request. */
+TEST_F(slow, small_requests_are_answered_while_the_worker_sleeps)
+{
+	const unsigned int n = 8;
+	uint64_t direct = shown_stat(&self->s, 0, "completed_direct");
+	uint64_t sent = shown_stat(&self->s, 0, "interrupts_sent");
+	uint64_t waits;
+	unsigned int i;
+
+	ASSERT_TRUE(shown_wait_asleep(&self->s, 0));
+	waits = shown_stat(&self->s, 0, "halt_successful_wait");
+	for (i = 0; i < n; i++)
+		slow_end(slow_begin(self->vq,
+				    i % 2 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN,
+				    i % 2 ? "16 4096@0 / 1" : "16 / 4096@0 1"));
+	ASSERT_TRUE(shown_wait_asleep(&self->s, 0));
+	EXPECT_EQ(direct + n,
+		  shown_stat(&self->s, 0, "completed_direct"));
+	EXPECT_EQ(sent + n, shown_stat(&self->s, 0, "interrupts_sent"));
+	/* and a little room for letting pages go */
+	waits = shown_stat(&self->s, 0, "halt_successful_wait") - waits;
+	EXPECT_GE(waits, n);
+	EXPECT_LE(waits, n + n / 2);
+}
+
+/* Whose pages have to be unpinned one by one. */
+TEST_F(slow, large_requests_wake_the_worker)
+{
+	uint64_t direct = shown_stat(&self->s, 0, "completed_direct");
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		slow_end(slow_begin(self->vq, VIRTIO_BLK_T_IN,
+				    "16 / 131072@0 1"));
+	EXPECT_EQ(direct, shown_stat(&self->s, 0, "completed_direct"));
+}
+
+/* A worker that is to go has to know when the last request is done. */
+TEST_F(slow, last_request_before_detaching)
+{
+	struct greq *r = slow_begin(self->vq, VIRTIO_BLK_T_IN,
+				    "16 / 4096@0 1");
+
+	usleep(20000);
+	ASSERT_EQ(0, guest_set_backend(self->a.g, -1));
+	EXPECT_TRUE(req_wait(r, 0));
+	EXPECT_EQ(0, req_check(r, VIRTIO_BLK_S_OK));
+	req_free(r);
+}
+
 TEST_HARNESS_MAIN

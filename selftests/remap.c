@@ -10,6 +10,8 @@
 
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #define SECTOR	64		/* what the tests read and write */
 #define OTHER	128		/* another place on the disk */
@@ -776,6 +778,70 @@ TEST_F(page, missing_and_brought_by_userfaultfd)
 		EXPECT_TRUE(disk_holds(p, SECTOR, 10 + i));
 	}
 	close(fd);
+}
+
+/* What a thread of the owner waits in while a page is missing. */
+static void wait_for_worker(struct guest *g, bool detach)
+{
+	if (detach)
+		guest_set_backend(g, -1);
+	else
+		guest_set_mem(g);
+}
+
+/* Lets the worker wait for a page, and waits for the worker. */
+static void missing_page_child(bool detach, int ready)
+{
+	struct paged p = { 0 };
+	uint8_t *page;
+	int fd;
+
+	paged_start(&p, (struct guest_opts){ .num = 256 });
+	page = page_hva(&p, PAGE);
+	fd = uffd_open(page, 0, UFFDIO_REGISTER_MODE_MISSING);
+	paged_begin(&p, PAGE, false, SECTOR);
+	uffd_fault(fd, page);
+	if (write(ready, "r", 1) != 1)
+		_exit(1);
+	wait_for_worker(p.a.g, detach);
+	_exit(2);
+}
+
+/* Nobody else could bring the page; the owner must not wait for it for ever. */
+static void kill_while_page_is_missing(bool detach)
+{
+	struct leaks before;
+	int ready[2], status;
+	char byte;
+	pid_t pid;
+
+	leaks_now(&before);
+	ASSERT_EQ(0, pipe(ready));
+	fflush(stdout);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		missing_page_child(detach, ready[1]);
+	close(ready[1]);
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	close(ready[0]);
+	usleep(300000);
+	/* it does wait */
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_TRUE(ksft_wait(pid, scaled_ms(G_WAIT_MS), &status));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_TRUE(leaks_wait(&before, 2000));
+}
+
+TEST(killed_while_it_detaches_and_a_page_is_missing)
+{
+	kill_while_page_is_missing(true);
+}
+
+TEST(killed_while_it_sets_memory_and_a_page_is_missing)
+{
+	kill_while_page_is_missing(false);
 }
 
 TEST_HARNESS_MAIN

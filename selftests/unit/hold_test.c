@@ -296,4 +296,29 @@ TEST(zero_holds_nothing)
 	}
 }
 
+/* Only what holds nothing back, and does not try to, may be gone around. */
+TEST(sends_at_once_as_long_as_a_completion_is_worth_an_interrupt)
+{
+	struct vhost_blk_hold h;
+	int i;
+
+	vhost_blk_hold_init(&h, MAX_NS);
+	for (i = 0; i < 100000; i++) {
+		bool at_once = vhost_blk_hold_sends_at_once(&h);
+
+		vhost_blk_hold_arrived(&h, 1, i * 1000);
+		vhost_blk_hold_add(&h, 1, i * 1000);
+		ASSERT_EQ(at_once, vhost_blk_hold_over(&h, i * 1000));
+		vhost_blk_hold_release(&h);
+	}
+	h.target = 2;
+	h.probing = false;
+	EXPECT_FALSE(vhost_blk_hold_sends_at_once(&h));
+	h.target = 1;
+	h.probing = true;
+	EXPECT_FALSE(vhost_blk_hold_sends_at_once(&h));
+	h.max_ns = 0;
+	EXPECT_TRUE(vhost_blk_hold_sends_at_once(&h));
+}
+
 TEST_HARNESS_MAIN

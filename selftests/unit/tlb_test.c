@@ -638,4 +638,31 @@ TEST_F(tlb, a_use_that_ends_in_time_drops_nothing)
 	destroy(tlb);
 }
 
+/* A look that pins nothing finds what is there, and only when it is right. */
+TEST_F(tlb, peek)
+{
+	struct vhost_blk_tlb *tlb = &self->tlb;
+	struct vhost_blk_tlb_entry *entry, *second;
+
+	EXPECT_TRUE(vhost_blk_tlb_peek(tlb, hva_of(3), false) == NULL);
+	EXPECT_TRAFFIC(0, 0);
+	entry = find(tlb, 3, false);
+	EXPECT_TRUE(vhost_blk_tlb_peek(tlb, hva_of(3), false) == entry);
+	EXPECT_TRUE(vhost_blk_tlb_peek(tlb, hva_of(3), true) == NULL);
+	/* both places of a page are looked at */
+	use(entry);
+	second = find(tlb, 3, true);
+	EXPECT_TRUE(second != entry);
+	EXPECT_TRUE(vhost_blk_tlb_peek(tlb, hva_of(3), true) == second);
+	put(tlb, entry, false);
+
+	change(3, true);
+	EXPECT_TRUE(vhost_blk_tlb_peek(tlb, hva_of(3), true) == NULL);
+	use(second);
+	flush(tlb);
+	EXPECT_TRUE(vhost_blk_tlb_peek(tlb, hva_of(3), true) == NULL);
+	put(tlb, second, false);
+	destroy(tlb);
+}
+
 TEST_HARNESS_MAIN

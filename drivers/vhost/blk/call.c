@@ -17,7 +17,7 @@ static void vhost_blk_call_suppressed(struct vhost_blk_vq *vq, unsigned int nr)
  * An interrupt that the driver wants for it is held until
  * vhost_blk_call_release().
  *
- * Context: worker.
+ * Context: worker, or any that has claimed the queue.
  */
 void vhost_blk_call_publish(struct vhost_blk_vq *vq)
 {
@@ -41,16 +41,19 @@ void vhost_blk_call_publish(struct vhost_blk_vq *vq)
  *
  * A driver that has meanwhile found its completions without it gets none.
  *
- * Context: worker.
+ * Context: worker, or any that has claimed the queue.
+ * Return: true when it was sent.
  */
-void vhost_blk_call_release(struct vhost_blk_vq *vq)
+bool vhost_blk_call_release(struct vhost_blk_vq *vq)
 {
 	unsigned int nr = vq->hold.held;
+	bool wanted;
 
 	if (!nr)
-		return;
+		return false;
 	vhost_blk_hold_release(&vq->hold);
-	if (vhost_blk_ring_wants_call(&vq->ring)) {
+	wanted = vhost_blk_ring_wants_call(&vq->ring);
+	if (wanted) {
 		trace_vhost_blk_signal(vq->dev_id, vq->index, true, nr);
 		vhost_blk_stat_inc(&vq->stats, interrupts_sent);
 		vhost_blk_event_signal_call(vq);
@@ -58,6 +61,7 @@ void vhost_blk_call_release(struct vhost_blk_vq *vq)
 		vhost_blk_call_suppressed(vq, nr);
 	}
 	vhost_blk_ring_called(&vq->ring);
+	return wanted;
 }
 
 /**

@@ -10,7 +10,7 @@
 struct vhost_blk_vq;
 
 void vhost_blk_call_publish(struct vhost_blk_vq *vq);
-void vhost_blk_call_release(struct vhost_blk_vq *vq);
+bool vhost_blk_call_release(struct vhost_blk_vq *vq);
 void vhost_blk_call_release_if_due(struct vhost_blk_vq *vq, u64 now);
 
 #endif /* VHOST_BLK_CALL_H */

@@ -9,18 +9,20 @@
 static void vhost_blk_event_signal(struct vhost_blk_vq *vq,
 				   struct eventfd_ctx *const *slot)
 {
-	spin_lock(&vq->signal_lock);
+	unsigned long flags;
+
+	spin_lock_irqsave(&vq->signal_lock, flags);
 	if (*slot)
 		eventfd_signal(*slot);
-	spin_unlock(&vq->signal_lock);
+	spin_unlock_irqrestore(&vq->signal_lock, flags);
 }
 
 /**
  * vhost_blk_event_signal_call() - interrupt the driver
  * @vq: the queue
  *
- * Context: worker. Never from inside a wait queue's callback: the kernel drops
- * an eventfd's signal there.
+ * Context: worker, or any that has claimed the queue. Never from inside a wait
+ * queue's callback: the kernel drops an eventfd's signal there.
  */
 void vhost_blk_event_signal_call(struct vhost_blk_vq *vq)
 {
@@ -133,9 +135,9 @@ static int vhost_blk_event_set(struct vhost_blk_vq *vq,
 			return PTR_ERR(ctx);
 	}
 
-	spin_lock(&vq->signal_lock);
+	spin_lock_irq(&vq->signal_lock);
 	swap(*slot, ctx);
-	spin_unlock(&vq->signal_lock);
+	spin_unlock_irq(&vq->signal_lock);
 	if (ctx)
 		eventfd_ctx_put(ctx);
 	return 0;

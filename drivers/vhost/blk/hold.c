@@ -115,6 +115,17 @@ bool vhost_blk_hold_over(const struct vhost_blk_hold *hold, u64 now)
 	       now > hold->since + (u64)hold->max_ns * VHOST_BLK_HOLD_TOTAL;
 }
 
+/**
+ * vhost_blk_hold_sends_at_once() - would a completion be told of by itself?
+ * @hold: the state, with nothing held
+ *
+ * Return: true when the interrupt for a single completion does not wait.
+ */
+bool vhost_blk_hold_sends_at_once(const struct vhost_blk_hold *hold)
+{
+	return !hold->max_ns || (hold->target <= 1 && !hold->probing);
+}
+
 /*
  * Up at once, down in steps: a driver that was late once may only have been
  * held up.

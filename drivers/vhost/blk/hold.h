@@ -39,6 +39,7 @@ void vhost_blk_hold_arrived(struct vhost_blk_hold *hold, unsigned int nr,
 			    u64 now);
 void vhost_blk_hold_add(struct vhost_blk_hold *hold, unsigned int nr, u64 now);
 bool vhost_blk_hold_over(const struct vhost_blk_hold *hold, u64 now);
+bool vhost_blk_hold_sends_at_once(const struct vhost_blk_hold *hold);
 void vhost_blk_hold_release(struct vhost_blk_hold *hold);
 
 #endif /* VHOST_BLK_HOLD_H */

@@ -37,7 +37,7 @@ static void vhost_blk_inval_count(struct mmu_notifier *notifier,
 	 * A full barrier on both sides: at the start the count comes before the
 	 * change of the page table, at the end after it, and always before the
 	 * look at each cache. Pairs with the barriers in vhost_blk_tlb_flush()
-	 * and vhost_blk_worker_sleep().
+	 * and vhost_blk_sleep().
 	 */
 	atomic64_add_return(active + (concerns ? VHOST_BLK_INVAL_ONE : 0),
 			    &inval->count);

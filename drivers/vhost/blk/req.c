@@ -9,6 +9,7 @@
 #include "build.h"
 #include "call.h"
 #include "cmd.h"
+#include "direct.h"
 #include "span.h"
 #include "trace.h"
 #include "vq.h"
@@ -47,41 +48,48 @@ static void vhost_blk_req_drop(struct vhost_blk_vq *vq, u16 id)
 	vhost_blk_ring_push(&vq->ring, id, 0);
 }
 
-static bool vhost_blk_req_put_status(const struct vhost_blk_req *req, u8 status)
+static void vhost_blk_req_put_status(const struct vhost_blk_req *req, u8 status,
+				     struct vhost_blk_tlb_entry *entry)
 {
-	struct vhost_blk_tlb_entry *entry =
-		vhost_blk_tlb_find(&req->vq->tlb, req->status_hva, true);
-	u8 *byte;
+	u8 *byte = entry->addr + offset_in_page(req->status_hva);
 
-	if (likely(entry)) {
-		byte = entry->addr + offset_in_page(req->status_hva);
-		WRITE_ONCE(*byte, status);
-		entry->dirty = true;
-		return true;
-	}
-	return !put_user(status, (u8 __user *)u64_to_user_ptr(req->status_hva));
+	WRITE_ONCE(*byte, status);
+	entry->dirty = true;
 }
 
-/*
- * Answers a request: the status byte, then the used entry. The driver sees the
- * entry when the worker publishes the ring.
- */
+/* The driver sees the used entry when the ring is published. */
+static void vhost_blk_req_push(struct vhost_blk_req *req, u8 status, u32 len)
+{
+	vhost_blk_account(req, status, len);
+	vhost_blk_ring_push(&req->vq->ring, req->id, len);
+	vhost_blk_req_put(req);
+}
+
+/* The status byte is in place: what length goes with it? */
+static u32 vhost_blk_req_used_len(const struct vhost_blk_req *req, u8 status)
+{
+	bool in = req->type == VIRTIO_BLK_T_IN ||
+		  req->type == VIRTIO_BLK_T_GET_ID;
+
+	return 1 + (in && status == VIRTIO_BLK_S_OK ? req->data_len : 0);
+}
+
+/* Answers a request: the status byte, then the used entry. */
 static void vhost_blk_req_complete(struct vhost_blk_req *req, u8 status)
 {
 	struct vhost_blk_vq *vq = req->vq;
-	u32 len = 1;
+	u32 len = vhost_blk_req_used_len(req, status);
+	struct vhost_blk_tlb_entry *entry =
+		vhost_blk_tlb_find(&vq->tlb, req->status_hva, true);
 
-	if (status == VIRTIO_BLK_S_OK &&
-	    (req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_GET_ID))
-		len += req->data_len;
-
-	if (!vhost_blk_req_put_status(req, status)) {
+	if (likely(entry)) {
+		vhost_blk_req_put_status(req, status, entry);
+	} else if (put_user(status,
+			    (u8 __user *)u64_to_user_ptr(req->status_hva))) {
 		vhost_blk_stat_inc(&vq->stats, lost_status);
 		len = 0;
 	}
-	vhost_blk_account(req, status, len);
-	vhost_blk_ring_push(&vq->ring, req->id, len);
-	vhost_blk_req_put(req);
+	vhost_blk_req_push(req, status, len);
 }
 
 /*
@@ -282,6 +290,25 @@ static void vhost_blk_req_finish(struct vhost_blk_req *req, u8 status)
 	vhost_blk_req_complete(req, status);
 }
 
+/**
+ * vhost_blk_req_end_cached() - take a request back that has all in the cache
+ * @req: a request whose data lies in the translation cache, ended without error
+ * @status: where its status byte lies
+ *
+ * Context: any, with the queue claimed (direct.c); does not sleep.
+ */
+void vhost_blk_req_end_cached(struct vhost_blk_req *req,
+			      struct vhost_blk_tlb_entry *status)
+{
+	struct vhost_blk_vq *vq = req->vq;
+
+	vhost_blk_build_release(req, true);
+	WRITE_ONCE(vq->pinned, vq->pinned - req->nr_pages);
+	vhost_blk_req_put_status(req, VIRTIO_BLK_S_OK, status);
+	vhost_blk_req_push(req, VIRTIO_BLK_S_OK,
+			   vhost_blk_req_used_len(req, VIRTIO_BLK_S_OK));
+}
+
 /* The device may have changed since the request was checked. */
 static bool vhost_blk_req_still_allowed(const struct vhost_blk_req *req)
 {
@@ -369,7 +396,7 @@ void vhost_blk_req_ended(struct vhost_blk_req *req)
 	}
 	req->ended = vhost_blk_clock();
 	rcu_read_lock();
-	if (llist_add(&req->done, &vq->done))
+	if (!vhost_blk_direct_end(req) && llist_add(&req->done, &vq->done))
 		vhost_blk_vq_wake(vq);
 	rcu_read_unlock();
 }

@@ -16,6 +16,7 @@
 #define VHOST_BLK_REQ_NO_TYPE U32_MAX
 
 struct vhost_blk_bounce;
+struct vhost_blk_tlb_entry;
 struct vhost_blk_vq;
 
 /**
@@ -77,6 +78,8 @@ bool vhost_blk_req_can_resume(const struct vhost_blk_vq *vq);
 void vhost_blk_req_resume(struct vhost_blk_vq *vq);
 void vhost_blk_req_ended(struct vhost_blk_req *req);
 void vhost_blk_req_end(struct vhost_blk_req *req);
+void vhost_blk_req_end_cached(struct vhost_blk_req *req,
+			      struct vhost_blk_tlb_entry *status);
 void vhost_blk_req_look(struct vhost_blk_vq *vq);
 void vhost_blk_req_poll(struct vhost_blk_vq *vq);
 

@@ -23,6 +23,7 @@
 #define VHOST_BLK_STATS_COUNTERS(X)					\
 	X(chains)		/* taken from the ring */		\
 	X(completed)		/* used entries shown */		\
+	X(completed_direct)	/* of these, while the worker slept */	\
 	X(bad_chains)		/* of these, chains that did not parse */ \
 	X(lost_status)		/* status bytes that could not be written */ \
 	X(read_requests)						\

@@ -157,3 +157,30 @@ struct vhost_blk_tlb_entry *vhost_blk_tlb_miss(struct vhost_blk_tlb *tlb,
 		return NULL;
 	return place;
 }
+
+/**
+ * vhost_blk_tlb_peek() - vhost_blk_tlb_find() without pinning anything
+ * @tlb: the cache
+ * @hva: an address in the page
+ * @write: the page is going to be written to
+ *
+ * Context: worker, or any that has claimed the queue; does not sleep.
+ * Return: the entry; NULL when the page is not in the cache or may be wrong.
+ */
+struct vhost_blk_tlb_entry *vhost_blk_tlb_peek(struct vhost_blk_tlb *tlb,
+					       u64 hva, bool write)
+{
+	unsigned long key = vhost_blk_tlb_key(hva);
+	unsigned int i, first = vhost_blk_tlb_place(tlb, key);
+
+	if (atomic64_read(tlb->changes) != tlb->seen)
+		return NULL;
+	for (i = 0; i < 2; i++) {
+		struct vhost_blk_tlb_entry *entry = &tlb->entry[first ^ i];
+
+		if (entry->key == key && !entry->stale &&
+		    (entry->write || !write))
+			return entry;
+	}
+	return NULL;
+}

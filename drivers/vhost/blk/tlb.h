@@ -49,7 +49,7 @@ struct vhost_blk_tlb_entry {
  *        that were under way
  * @changes: the device's count
  *
- * The worker alone uses it.
+ * The worker alone uses it, or who has claimed the queue in its place.
  */
 struct vhost_blk_tlb {
 	struct vhost_blk_tlb_entry *entry;
@@ -63,6 +63,8 @@ int vhost_blk_tlb_create(struct vhost_blk_tlb *tlb, unsigned int nr,
 			 const atomic64_t *changes);
 void vhost_blk_tlb_destroy(struct vhost_blk_tlb *tlb);
 void vhost_blk_tlb_flush(struct vhost_blk_tlb *tlb);
+struct vhost_blk_tlb_entry *vhost_blk_tlb_peek(struct vhost_blk_tlb *tlb,
+					       u64 hva, bool write);
 struct vhost_blk_tlb_entry *vhost_blk_tlb_miss(struct vhost_blk_tlb *tlb,
 					       u64 hva, bool write);
 void vhost_blk_tlb_drop(struct vhost_blk_tlb *tlb,
@@ -140,7 +142,8 @@ vhost_blk_tlb_find(struct vhost_blk_tlb *tlb, u64 hva, bool write)
  * @entry: an entry whose users count the use
  * @dirty: the page may have been written to
  *
- * Context: worker; sleeps when the page is to be dropped.
+ * Context: worker; sleeps when the page is to be dropped. Any that has claimed
+ * the queue, when @entry is not stale.
  */
 static inline void vhost_blk_tlb_put(struct vhost_blk_tlb *tlb,
 				     struct vhost_blk_tlb_entry *entry,

@@ -36,7 +36,7 @@ MODULE_PARM_DESC(max_pinned_mb, "MiB a disk may pin, 13 per queue at least");
  */
 void vhost_blk_vq_wake(struct vhost_blk_vq *vq)
 {
-	/* Pairs with the barrier in vhost_blk_worker_sleep(). */
+	/* Pairs with the barrier in vhost_blk_sleep(). */
 	smp_mb();
 	if (READ_ONCE(vq->sleeping))
 		wake_up_process(vq->worker);
@@ -304,14 +304,16 @@ unmap:
  * vhost_blk_vq_run() - let a prepared queue run
  * @vq: the queue
  *
- * The worker looks at the ring at once. The driver gets an interrupt, as one
- * may have been lost with the last owner of the ring.
+ * The worker looks at the ring at once. A driver that has used the ring before
+ * gets an interrupt, as one may have been lost with the last owner of the ring;
+ * an index that has just gone around is taken for that of a new ring.
  *
  * Context: the device's mutex is held.
  */
 void vhost_blk_vq_run(struct vhost_blk_vq *vq)
 {
-	vhost_blk_event_signal_call(vq);
+	if (vq->ring.used_idx)
+		vhost_blk_event_signal_call(vq);
 	vq->started = true;
 	vhost_blk_pool_show(vq);
 	vhost_blk_event_listen(vq);

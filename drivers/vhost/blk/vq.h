@@ -71,6 +71,18 @@ struct vhost_blk_start {
 };
 
 /**
+ * enum vhost_blk_sleep - who has what belongs to the worker
+ * @VHOST_BLK_AWAKE: the worker
+ * @VHOST_BLK_ASLEEP: nobody; whoever has work for the worker wakes it
+ * @VHOST_BLK_CLAIMED: whoever ends a request, see direct.c
+ */
+enum vhost_blk_sleep {
+	VHOST_BLK_AWAKE,
+	VHOST_BLK_ASLEEP,
+	VHOST_BLK_CLAIMED,
+};
+
+/**
  * struct vhost_blk_kick - listens on a kick eventfd
  * @file: the eventfd; NULL for none
  * @table: makes vfs_poll() add @wait to the eventfd's wait queue
@@ -167,7 +179,7 @@ struct vhost_blk_vq {
 
 	/* C: */
 	struct llist_head done ____cacheline_aligned_in_smp;
-	bool sleeping; /* written by the worker */
+	int sleeping; /* enum vhost_blk_sleep */
 	u64 kicks;
 };
 

@@ -4,17 +4,12 @@
  * not to kick. Out of work it polls for its window, then asks for kicks, looks
  * once more and sleeps; from how long there was no work it learns how long to
  * poll the next time (poll.c).
- *
- * The kick eventfd, the end of a request and a change of the owner's memory
- * wake it. Each first leaves its message and then looks at vq->sleeping; the
- * worker first sets vq->sleeping and then looks for messages, with a full
- * barrier between on both sides, so one of the two sees the other.
- * kthread_stop() and kthread_park() wake it whatever it does.
  */
 #include "worker.h"
 #include "call.h"
 #include "event.h"
 #include "req.h"
+#include "sleep.h"
 #include "trace.h"
 #include "vq.h"
 
@@ -31,11 +26,7 @@
 /* Chains taken before the completions among them are published. */
 #define VHOST_BLK_PASS_BUDGET 64
 
-/*
- * A worker lets the pages of its translation cache go when it has slept for so
- * long, in jiffies, and when it has been busy for so long.
- */
-#define VHOST_BLK_TLB_IDLE HZ
+/* A worker that is busy lets the pages of its translation cache go so often. */
 #define VHOST_BLK_TLB_AGE_NS NSEC_PER_SEC
 
 /*
@@ -289,43 +280,6 @@ static bool vhost_blk_worker_poll(struct vhost_blk_vq *vq, u64 start)
 	return hit;
 }
 
-/* Until woken; after some time the guest's memory is let go. */
-static void vhost_blk_worker_schedule(struct vhost_blk_vq *vq)
-{
-	if (!vq->tlb.nr) {
-		schedule();
-		return;
-	}
-	if (schedule_timeout(VHOST_BLK_TLB_IDLE))
-		return;
-	vhost_blk_tlb_flush(&vq->tlb);
-}
-
-/* Sleeps until woken, unless @ready says that there is a reason not to. */
-static void vhost_blk_worker_sleep(struct vhost_blk_vq *vq,
-				   bool (*ready)(const struct vhost_blk_vq *vq))
-{
-	set_current_state(TASK_IDLE | TASK_FREEZABLE);
-	WRITE_ONCE(vq->sleeping, true);
-	/* Pairs with the barrier in vhost_blk_vq_wake(). */
-	smp_mb();
-	if (!ready(vq)) {
-		u64 start = vhost_blk_clock(), now;
-
-		vhost_blk_stats_busy_end(&vq->stats, VHOST_BLK_STATE_WAIT,
-					 start);
-		trace_vhost_blk_sleep(vq->dev_id, vq->index);
-		vhost_blk_worker_schedule(vq);
-		now = vhost_blk_clock();
-		vhost_blk_stats_wait_end(&vq->stats, now);
-		trace_vhost_blk_wake(vq->dev_id, vq->index,
-				     vhost_blk_since(now, start));
-		vq->now = now;
-	}
-	__set_current_state(TASK_RUNNING);
-	WRITE_ONCE(vq->sleeping, false);
-}
-
 /* There was no work from @start until vq->now: learn from it. */
 static void vhost_blk_worker_adapt(struct vhost_blk_vq *vq, u64 start)
 {
@@ -364,7 +318,7 @@ static void vhost_blk_worker_idle(struct vhost_blk_vq *vq)
 		    vhost_blk_worker_may_take(vq))
 			vhost_blk_worker_yield(vq);
 		else
-			vhost_blk_worker_sleep(vq, vhost_blk_worker_has_work);
+			vhost_blk_sleep(vq, vhost_blk_worker_has_work);
 	}
 	vq->rested = true;
 	vhost_blk_worker_adapt(vq, start);
@@ -387,7 +341,7 @@ static void vhost_blk_worker_drain(struct vhost_blk_vq *vq)
 		if (vq->nr_polled)
 			vhost_blk_worker_yield(vq);
 		else
-			vhost_blk_worker_sleep(vq, vhost_blk_worker_can_drain);
+			vhost_blk_sleep(vq, vhost_blk_worker_can_drain);
 		vhost_blk_worker_pass(vq);
 	}
 	vhost_blk_call_release(vq);

@@ -324,7 +324,7 @@ static void run(void (*prepare)(void), void (*check)(const struct buf *b),
 		 (unsigned long long)s.ended, (unsigned long long)s.changes,
 		 (unsigned long long)s.most_cached);
 	/* How many are cached is a matter of luck where changes never end. */
-	EXPECT_GT(s.changes, 10);
+	EXPECT_GT(s.changes, 0);
 }
 
 static void set_table(void)

@@ -220,7 +220,7 @@ FIXTURE_TEARDOWN(disk)
  */
 
 struct mix {
-	unsigned int reads, writes, flushes, ids, bounced;
+	unsigned int reads, writes, flushes, ids, discards, bounced;
 	uint64_t read_bytes, write_bytes;
 };
 
@@ -250,6 +250,18 @@ static void mix_rw(struct attached *a, struct gvq *vq, struct mix *m,
 	}
 }
 
+/* Not offered, and so counted as what nobody knows. */
+static void mix_discard(struct gvq *vq)
+{
+	struct greq *r = req_new(vq, VIRTIO_BLK_T_DISCARD, 0);
+
+	ASSERT_EQ(0, req_frame(r, "16 16 / 1"));
+	ASSERT_EQ(0, req_submit(r));
+	ASSERT_TRUE(req_wait(r, G_WAIT_MS));
+	ASSERT_EQ(VIRTIO_BLK_S_UNSUPP, r->status);
+	req_free(r);
+}
+
 static void mix_run(struct attached *a, struct gvq *vq, struct mix *m,
 		    const struct mix *want)
 {
@@ -266,12 +278,14 @@ static void mix_run(struct attached *a, struct gvq *vq, struct mix *m,
 		ASSERT_EQ(VIRTIO_BLK_S_OK,
 			  guest_io(vq, VIRTIO_BLK_T_GET_ID, 0, id, sizeof(id),
 				   NULL));
+	for (i = 0; i < want->discards; i++, m->discards++)
+		mix_discard(vq);
 }
 
 static void expect_mix(const struct shown *s, unsigned int q,
 		       const struct counts *before, const struct mix *m)
 {
-	uint64_t all = m->reads + m->writes + m->flushes + m->ids;
+	uint64_t all = m->reads + m->writes + m->flushes + m->ids + m->discards;
 	struct counts after;
 
 	counts_take(&after, s, q);
@@ -284,6 +298,7 @@ static void expect_mix(const struct shown *s, unsigned int q,
 		{ "write_bytes", m->write_bytes },
 		{ "flush_requests", m->flushes },
 		{ "get_id_requests", m->ids },
+		{ "unsupported_requests", m->discards },
 		{ "bounced", m->bounced },
 		{ NULL, 0 },
 	});
@@ -293,8 +308,8 @@ static void expect_mix(const struct shown *s, unsigned int q,
 /* The second queue has less to do, and its own numbers. */
 TEST_F_TIMEOUT(disk, known_mix_is_counted_exactly, 60)
 {
-	static const struct mix much = { 1000, 700, 50, 10, 0, 0, 0 };
-	static const struct mix little = { 7, 5, 3, 1, 0, 0, 0 };
+	static const struct mix much = { 1000, 700, 50, 10, 20, 0, 0, 0 };
+	static const struct mix little = { 7, 5, 3, 1, 2, 0, 0, 0 };
 	static const struct counts none;
 	struct gvq *other = &self->a.g->vq[1];
 	struct mix m = { 0 }, n = { 0 };
@@ -308,7 +323,7 @@ TEST_F_TIMEOUT(disk, known_mix_is_counted_exactly, 60)
 		EXPECT_LE(shown_stat(&self->s, q, "interrupts_sent"),
 			  shown_stat(&self->s, q, "completed"));
 	}
-	EXPECT_LE(shown_stat(&self->s, 0, "kicks"), 1760);
+	EXPECT_LE(shown_stat(&self->s, 0, "kicks"), 1780);
 	expect_mix(&self->s, 0, &none, &m);
 	expect_mix(&self->s, 1, &none, &n);
 }
@@ -316,7 +331,7 @@ TEST_F_TIMEOUT(disk, known_mix_is_counted_exactly, 60)
 /* One request at a time: together they cannot take longer than all. */
 TEST_F(disk, latency_of_the_disk_is_part_of_the_whole)
 {
-	static const struct mix reads = { 100, 0, 0, 0, 0, 0, 0 };
+	static const struct mix reads = { 100, 0, 0, 0, 0, 0, 0, 0 };
 	struct mix m = { 0 };
 	int64_t start = now_ms();
 	uint64_t all, device;
@@ -480,29 +495,78 @@ TEST_F(disk, lost_status_is_counted)
 	});
 }
 
+/* An entry that names no descriptor; returns where it is. */
+static uint16_t damage_head(struct gvq *vq)
+{
+	vq_push(vq, vq->num);
+	vq_publish(vq);
+	return vq->avail_idx - 1;
+}
+
+/* More entries than there are. */
+static uint16_t damage_index(struct gvq *vq)
+{
+	vq_set_avail_idx(vq, vq->avail_idx + vq->num + 1);
+	return vq->avail_idx;
+}
+
+static uint16_t damage_index_back(struct gvq *vq)
+{
+	vq_set_avail_idx(vq, vq->avail_idx - 1);
+	return vq->avail_idx;
+}
+
+static const struct {
+	const char *word;
+	uint16_t (*damage)(struct gvq *vq);
+} damages[] = {
+	{ "head", damage_head },
+	{ "index", damage_index },
+	{ "index", damage_index_back },
+};
+
+static void expect_damage(const struct shown *s, const char *word,
+			  uint16_t index)
+{
+	EXPECT_TRUE(shown_is(s, 0, "damage", word));
+	EXPECT_EQ(index, shown_number(s, 0, "damage_index"));
+	EXPECT_TRUE(shown_is(s, 1, "damage", "none"));
+}
+
 TEST_F(disk, damaged_ring_is_shown)
 {
-	struct attached *a = &self->a;
-	uint16_t base = self->vq->avail_idx;
+	static const struct mix some = { 3, 2, 1, 1, 1, 0, 0, 0 };
 	static const struct counts none;
+	struct attached *a = &self->a;
+	struct gvq *vq = self->vq;
 	struct mix m = { 0 };
+	uint16_t base, index;
+	unsigned int i;
 
-	vq_push(self->vq, 0xffff);
-	vq_publish(self->vq);
-	vq_kick(self->vq);
-	ASSERT_EQ(1, event_wait(self->vq->err, G_WAIT_MS));
-	EXPECT_TRUE(shown_state_is(&self->s, 0, "damaged"));
-	EXPECT_TRUE(shown_wait_asleep(&self->s, 1));
-	expect_mix(&self->s, 0, &none, &m);
-	expect_at_rest(&self->s, 0);
+	for (i = 0; i < ARRAY_SIZE(damages); i++) {
+		mix_run(a, vq, &m, &some);
+		base = vq->avail_idx;
+		ASSERT_TRUE(shown_wait_asleep(&self->s, 0));
+		expect_damage(&self->s, "none", 0);
+		index = damages[i].damage(vq);
+		vq_kick(vq);
+		ASSERT_EQ(1, event_wait(vq->err, G_WAIT_MS));
+		EXPECT_TRUE(shown_state_is(&self->s, 0, "damaged"));
+		expect_damage(&self->s, damages[i].word, index);
+		EXPECT_TRUE(shown_wait_asleep(&self->s, 1));
+		expect_mix(&self->s, 0, &none, &m);
+		expect_at_rest(&self->s, 0);
 
-	ASSERT_EQ(0, guest_set_backend(a->g, -1));
-	EXPECT_TRUE(shown_state_is(&self->s, 0, "stopped"));
-	self->vq->avail_idx = base;
-	vq_publish(self->vq);
-	ASSERT_EQ(0, guest_set_backend(a->g, a->d.fd));
-	EXPECT_TRUE(shown_wait_asleep(&self->s, 0));
-	EXPECT_EQ(0, still_serves(a, self->vq));
+		ASSERT_EQ(0, guest_set_backend(a->g, -1));
+		EXPECT_TRUE(shown_state_is(&self->s, 0, "stopped"));
+		expect_damage(&self->s, damages[i].word, index);
+		vq->avail_idx = base;
+		vq_publish(vq);
+		ASSERT_EQ(0, guest_set_backend(a->g, a->d.fd));
+		EXPECT_TRUE(shown_wait_asleep(&self->s, 0));
+		expect_damage(&self->s, "none", 0);
+	}
+	EXPECT_EQ(0, still_serves(a, vq));
 }
 
 /*
@@ -589,7 +653,7 @@ TEST_F(disk, times_add_up_to_the_lifetime)
 
 TEST_F(disk, counters_survive_the_disk)
 {
-	static const struct mix some = { 20, 10, 3, 2, 0, 0, 0 };
+	static const struct mix some = { 20, 10, 3, 2, 0, 0, 0, 0 };
 	static const struct counts none;
 	struct counts before, after;
 	struct mix m = { 0 };
@@ -630,10 +694,11 @@ struct reader {
 
 static bool well_formed(const char *path, const char *text, int len)
 {
-	/* numbers everywhere but in two files: no pointers, no guest data */
+	/* numbers everywhere but in three files: no pointers, no guest data */
 	const char *allowed = "0123456789 -\n", *name = strrchr(path, '/') + 1;
 
-	if (!strcmp(name, "state") || !strcmp(name, "cpu_why"))
+	if (!strcmp(name, "state") || !strcmp(name, "cpu_why") ||
+	    !strcmp(name, "damage"))
 		allowed = "abcdefghijklmnopqrstuvwxyz\n";
 	return len > 0 && text[len - 1] == '\n' &&
 	       strspn(text, allowed) == (size_t)len;

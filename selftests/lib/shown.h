@@ -135,13 +135,19 @@ static inline uint64_t shown_stat(const struct shown *s, unsigned int q,
 	return shown_number(s, q, path);
 }
 
-static inline bool shown_state_is(const struct shown *s, unsigned int q,
-				  const char *state)
+static inline bool shown_is(const struct shown *s, unsigned int q,
+			    const char *name, const char *word)
 {
 	char line[64];
 
-	file_line(shown_path(s, q, "state"), line, sizeof(line));
-	return !strcmp(line, state);
+	file_line(shown_path(s, q, name), line, sizeof(line));
+	return !strcmp(line, word);
+}
+
+static inline bool shown_state_is(const struct shown *s, unsigned int q,
+				  const char *state)
+{
+	return shown_is(s, q, "state", state);
 }
 
 /* Until the worker sleeps: it has counted all that it has done. */

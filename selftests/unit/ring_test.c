@@ -285,7 +285,7 @@ TEST_F(ring, start_goes_on_where_it_stopped)
 
 /* Damage to the ring itself */
 
-static void expect_damaged(struct rig *rig, u16 at)
+static void expect_damaged(struct rig *rig, u16 at, const char *how)
 {
 	unsigned int i;
 
@@ -295,6 +295,8 @@ static void expect_damaged(struct rig *rig, u16 at)
 		ASSERT_EQ(-EPROTO, pop(rig));
 		ASSERT_EQ(at, rig->ring.last_avail);
 	}
+	EXPECT_STREQ(how, rig->ring.damage);
+	EXPECT_EQ(at, rig->ring.damage_index);
 	trace_stop();
 	EXPECT_EQ(0, traced_stores());
 	snapshot_check(rig);
@@ -316,11 +318,12 @@ TEST_F(ring, head_outside_the_ring)
 		rig_show(rig);
 		EXPECT_EQ(1, pop(rig));
 		EXPECT_EQ(1, pop(rig));
-		expect_damaged(rig, 0);
+		expect_damaged(rig, 0, "head");
 
 		/* Repaired, it goes on at the same entry. */
 		rig->avail->ring[0] = rig_16(rig, 0);
 		EXPECT_EQ(0, vhost_blk_ring_start(&rig->ring, 0));
+		EXPECT_STREQ("none", rig->ring.damage);
 		EXPECT_EQ(1, pop(rig));
 		EXPECT_EQ(1, pop(rig));
 		EXPECT_EQ(0, pop(rig));
@@ -376,7 +379,7 @@ TEST_F(ring, index_goes_back)
 		EXPECT_EQ(1, pop(rig));
 		EXPECT_EQ(1, pop(rig));
 		EXPECT_EQ(4, rig->chain->id);
-		expect_damaged(rig, 1);
+		expect_damaged(rig, 1, "index");
 	}
 }
 

@@ -79,8 +79,18 @@ int vhost_blk_ring_start(struct vhost_blk_ring *ring, u16 base)
 	ring->used_next = used_idx;
 	ring->call_idx = used_idx;
 	ring->kicks_off = true;
+	ring->damage = "none";
+	ring->damage_index = 0;
 	vhost_blk_ring_kicks_on(ring);
 	return 0;
+}
+
+static int vhost_blk_ring_damaged(struct vhost_blk_ring *ring,
+				  const char *damage)
+{
+	ring->damage = damage;
+	ring->damage_index = ring->last_avail;
+	return -EPROTO;
 }
 
 static int vhost_blk_chain_add(struct vhost_blk_chain *chain, u64 gpa, u32 len,
@@ -183,7 +193,7 @@ int vhost_blk_ring_fetch(struct vhost_blk_ring *ring)
 	if (ring->avail_idx == ring->last_avail) {
 		idx = vhost_blk_ring_load_avail_idx(ring);
 		if ((u16)(idx - ring->last_avail) > ring->num)
-			return -EPROTO;
+			return vhost_blk_ring_damaged(ring, "index");
 		ring->avail_idx = idx;
 		/* Pairs with the driver's barrier before avail->idx (A). */
 		smp_rmb();
@@ -215,7 +225,7 @@ int vhost_blk_ring_pop(struct vhost_blk_ring *ring,
 
 	id = vhost_blk_ring_16(ring, READ_ONCE(ring->avail->ring[slot]));
 	if (id >= ring->num)
-		return -EPROTO;
+		return vhost_blk_ring_damaged(ring, "head");
 
 	chain->id = id;
 	chain->nr_out = 0;

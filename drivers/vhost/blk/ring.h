@@ -56,6 +56,9 @@ struct vhost_blk_chain {
  * @used_idx: index the driver has been shown
  * @call_idx: index up to which an interrupt was sent or not wanted
  * @kicks_off: the driver has been told not to kick
+ * @damage: a word for what is wrong with the ring, "none" if nothing is; others
+ *          may read it
+ * @damage_index: index of the available entry where that was found
  *
  * Everything the guest shares is read once, by READ_ONCE(), into the private
  * members or the caller's chain.
@@ -76,6 +79,8 @@ struct vhost_blk_ring {
 	u16 used_idx;
 	u16 call_idx;
 	bool kicks_off;
+	const char *damage;
+	unsigned int damage_index;
 };
 
 /**

@@ -263,6 +263,14 @@ static ssize_t vhost_blk_show_u64(struct vhost_blk_vq *vq,
 	return sysfs_emit(buf, "%llu\n", READ_ONCE(*word));
 }
 
+static ssize_t vhost_blk_show_word(struct vhost_blk_vq *vq,
+				   const struct vhost_blk_attr *attr, char *buf)
+{
+	const char *const *word = (void *)vq + attr->arg;
+
+	return sysfs_emit(buf, "%s\n", READ_ONCE(*word));
+}
+
 #define VHOST_BLK_ATTR_WORD(_name, _kind, _member)                \
 	VHOST_BLK_ATTR(_name, 0444, vhost_blk_show_##_kind, NULL, \
 		       offsetof(struct vhost_blk_vq, _member))
@@ -273,6 +281,9 @@ VHOST_BLK_ATTR_WORD(poll_ns, uint, window_ns);
 VHOST_BLK_ATTR_WORD(in_flight, uint, in_flight);
 VHOST_BLK_ATTR_WORD(pinned_pages, uint, pinned);
 VHOST_BLK_ATTR_WORD(cached_pages, uint, tlb.nr);
+VHOST_BLK_ATTR_WORD(cpu_why, word, place.why);
+VHOST_BLK_ATTR_WORD(damage, word, ring.damage);
+VHOST_BLK_ATTR_WORD(damage_index, uint, ring.damage_index);
 
 static int vhost_blk_store_cpu(struct vhost_blk_vq *vq,
 			       const struct vhost_blk_attr *attr,
@@ -286,23 +297,14 @@ static int vhost_blk_store_cpu(struct vhost_blk_vq *vq,
 VHOST_BLK_ATTR(cpu, 0644, vhost_blk_show_int, vhost_blk_store_cpu,
 	       offsetof(struct vhost_blk_vq, place.cpu));
 
-static ssize_t vhost_blk_show_cpu_why(struct vhost_blk_vq *vq,
-				      const struct vhost_blk_attr *attr,
-				      char *buf)
-{
-	return sysfs_emit(buf, "%s\n", READ_ONCE(vq->place.why));
-}
-VHOST_BLK_ATTR(cpu_why, 0444, vhost_blk_show_cpu_why, NULL, 0);
-
 static ssize_t vhost_blk_show_oldest(struct vhost_blk_vq *vq,
 				     const struct vhost_blk_attr *attr,
 				     char *buf)
 {
 	u64 taken = vhost_blk_pool_oldest(vq);
+	u64 age = taken ? vhost_blk_since(vhost_blk_clock(), taken) : 0;
 
-	return sysfs_emit(buf, "%llu\n",
-			  taken ? vhost_blk_since(vhost_blk_clock(), taken) :
-				  0);
+	return sysfs_emit(buf, "%llu\n", age);
 }
 VHOST_BLK_ATTR(oldest_request_ns, 0444, vhost_blk_show_oldest, NULL, 0);
 
@@ -369,6 +371,8 @@ static struct attribute *vhost_blk_queue_attrs[] = {
 	&vhost_blk_attr_pinned_pages.attr,
 	&vhost_blk_attr_cached_pages.attr,
 	&vhost_blk_attr_oldest_request_ns.attr,
+	&vhost_blk_attr_damage.attr,
+	&vhost_blk_attr_damage_index.attr,
 #define VHOST_BLK_TUNABLE(_name, _value, _max, _text) \
 	&vhost_blk_attr_##_name.attr,
 	VHOST_BLK_TUNABLES(VHOST_BLK_TUNABLE)

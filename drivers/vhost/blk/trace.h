@@ -15,6 +15,7 @@
 #include <uapi/linux/virtio_blk.h>
 
 struct vhost_blk_req;
+struct vhost_blk_ring;
 
 #define vhost_blk_show_type(type)                                      \
 	__print_symbolic(type, { VIRTIO_BLK_T_IN, "read" },            \
@@ -248,20 +249,23 @@ TRACE_EVENT(vhost_blk_place,
 
 /* The ring is damaged and served no longer; index names the bad entry. */
 TRACE_EVENT(vhost_blk_ring_error,
-	TP_PROTO(unsigned int dev, unsigned int queue, u16 index),
-	TP_ARGS(dev, queue, index),
+	TP_PROTO(unsigned int dev, unsigned int queue,
+		 const struct vhost_blk_ring *ring),
+	TP_ARGS(dev, queue, ring),
 	TP_STRUCT__entry(
 		__field(unsigned int, dev)
 		__field(unsigned int, queue)
-		__field(u16, index)
+		__field(unsigned int, index)
+		__string(damage, ring->damage)
 	),
 	TP_fast_assign(
 		__entry->dev = dev;
 		__entry->queue = queue;
-		__entry->index = index;
+		__entry->index = ring->damage_index;
+		vhost_blk_compat_assign_str(damage, ring->damage);
 	),
-	TP_printk("dev=%u queue=%u index=%u", __entry->dev, __entry->queue,
-		  __entry->index)
+	TP_printk("dev=%u queue=%u index=%u damage=%s", __entry->dev,
+		  __entry->queue, __entry->index, __get_str(damage))
 );
 
 /* A chain that did not parse was given back. */

@@ -60,6 +60,7 @@ struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int dev_id, unsigned int index)
 	vhost_blk_place_setup(&vq->place, dev_id, index, &vq->stats);
 	vhost_blk_tune_init(&vq->tune);
 	vhost_blk_stats_init(&vq->stats);
+	vq->ring.damage = "none";
 	vhost_blk_event_init(vq);
 	init_llist_head(&vq->done);
 	init_completion(&vq->drained);

@@ -68,7 +68,7 @@ static bool vhost_blk_worker_may_take(const struct vhost_blk_vq *vq)
 static void vhost_blk_worker_break(struct vhost_blk_vq *vq)
 {
 	WRITE_ONCE(vq->broken, true);
-	trace_vhost_blk_ring_error(vq->dev_id, vq->index, vq->ring.last_avail);
+	trace_vhost_blk_ring_error(vq->dev_id, vq->index, &vq->ring);
 	vhost_blk_event_signal_err(vq);
 }
 

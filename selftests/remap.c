@@ -10,7 +10,9 @@
 
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 #define SECTOR	64		/* what the tests read and write */
@@ -623,6 +625,284 @@ TEST_F(page, first_write_to_a_private_mapping_of_a_file)
 		EXPECT_TRUE(file_holds(fd, 1));
 		close(fd);
 	}
+}
+
+/*
+ * Requests to the start of KSFT_DELAY take 200 ms, others do not. A slow one
+ * uses page PAGE, and has header and status in a page of their own.
+ */
+#define SLOW_HEAD	1
+#define FAST		4096	/* a sector that is not slow */
+
+struct slow {
+	struct paged p;
+	int desc[3];
+	struct greq *r;
+};
+
+static void slow_start(struct slow *s)
+{
+	paged_start_on(&s->p, special_path("KSFT_DELAY"),
+		       (struct guest_opts){ 0 });
+	paged_take_descs(s->p.vq, s->desc);
+}
+
+/* Returns with the request under way. */
+static void slow_begin(struct slow *s, bool in, uint32_t len)
+{
+	struct paged *p = &s->p;
+	struct chain c = paged_chain(p, PAGE, in);
+
+	c.head = page_gpa(p, SLOW_HEAD) + HEAD_AT;
+	c.status = page_gpa(p, SLOW_HEAD) + STATUS_AT;
+	c.len = len;
+	put_header(page_hva(p, SLOW_HEAD) + HEAD_AT, in, SECTOR);
+	page_hva(p, SLOW_HEAD)[STATUS_AT] = G_NO_STATUS;
+	chain_describe(p->vq, s->desc, &c);
+	s->r = req_raw(p->vq, s->desc[0]);
+	vq_publish_kick(p->vq);
+	while (!shown_number(&p->s, 0, "pinned_pages"))
+		ASSERT_EQ(0, vq_reap(p->vq));
+}
+
+static void slow_end(struct slow *s)
+{
+	ASSERT_TRUE(req_wait(s->r, G_WAIT_MS));
+	req_free(s->r);
+	EXPECT_EQ(VIRTIO_BLK_S_OK, page_hva(&s->p, SLOW_HEAD)[STATUS_AT]);
+}
+
+/* It keeps its page until it ends; the next one on that page gets the new one. */
+TEST(changed_while_a_request_uses_the_page)
+{
+	struct slow s = { 0 };
+	struct paged *p = &s.p;
+	unsigned int i, in_time = 0;
+	struct chain c;
+	uint8_t *page;
+
+	slow_start(&s);
+	page = page_hva(p, PAGE);
+	c = paged_chain(p, DATA, true);
+	c.head = page_gpa(p, PAGE) + HEAD_AT;
+	disk_put(p, SECTOR, 50);
+	for (i = 0; i < 8; i++) {
+		paged_warm(p, PAGE, FAST, i);
+		slow_begin(&s, i % 2, G_PAGE);
+		map_at(page, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		pattern_fill(page, G_PAGE, FAST, 10 + i);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, false, FAST));
+		EXPECT_TRUE(disk_holds(p, FAST, 10 + i));
+		disk_put(p, FAST, 20 + i);
+		EXPECT_EQ(VIRTIO_BLK_S_OK, paged_io(p, PAGE, true, FAST));
+		EXPECT_TRUE(page_holds(page, FAST, 20 + i));
+		put_header(page + HEAD_AT, true, FAST);
+		EXPECT_EQ(G_PAGE + 1, paged_run(p, &c));
+		EXPECT_TRUE(page_holds(page_hva(p, DATA), FAST, 20 + i));
+		pattern_fill(page, G_PAGE, FAST, 20 + i);
+		in_time += !s.r->done;
+		slow_end(&s);
+		EXPECT_TRUE(page_holds(page, FAST, 20 + i));
+	}
+	ksft_log("%u of %u in time", in_time, i);
+	EXPECT_GT(in_time, 0);
+	detach_checked(&p->a);
+}
+
+/* A part of another disk, as memory: @n pages at PAGE. */
+#define PART_AT		(16u << 20)
+
+static int map_disk(struct paged *p, const char *path, unsigned int n)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ((uintptr_t)page_hva(p, PAGE),
+		  (uintptr_t)mmap(page_hva(p, PAGE), n * G_PAGE,
+				  PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED,
+				  fd, PART_AT));
+	return fd;
+}
+
+/* The file's pages are written back, and then what has been read arrives. */
+static void read_into_pages_written_back(unsigned int n)
+{
+	char *data = aligned_alloc(G_PAGE, n * G_PAGE);
+	struct slow s = { 0 };
+	unsigned int i, in_time = 0;
+	struct disk d;
+	int fd;
+
+	ASSERT_TRUE(data);
+	ASSERT_EQ(0, disk_open(&d, backend_path(0), O_RDONLY));
+	slow_start(&s);
+	fd = map_disk(&s.p, backend_path(0), n);
+	for (i = 0; i < 4; i++) {
+		pattern_fill(data, n * G_PAGE, SECTOR, i);
+		ASSERT_EQ(0, disk_write(&s.p.a.d, SECTOR, data, n * G_PAGE));
+		memset(page_hva(&s.p, PAGE), i, n * G_PAGE);
+		slow_begin(&s, true, n * G_PAGE);
+		ASSERT_EQ(0, fsync(fd));
+		vq_reap(s.p.vq);
+		in_time += !s.r->done;
+		slow_end(&s);
+		ASSERT_EQ(0, fsync(fd));
+		ASSERT_EQ(0, disk_read(&d, PART_AT / G_SECTOR, data, n * G_PAGE));
+		EXPECT_EQ(-1, pattern_check(data, n * G_PAGE, SECTOR, i));
+	}
+	ksft_log("%u of %u in time", in_time, i);
+	EXPECT_GT(in_time, 0);
+	detach_checked(&s.p.a);
+	close(fd);
+	disk_close(&d);
+	free(data);
+}
+
+TEST(read_into_a_page_that_is_written_back)
+{
+	read_into_pages_written_back(1);
+}
+
+/* More than the cache is used for. */
+TEST(read_into_many_pages_that_are_written_back)
+{
+	read_into_pages_written_back(64);
+}
+
+/*
+ * The owner changes a lot of memory at once. Long before the end of that some of
+ * it is new for the guest, and the last part is old for as long. Of so many pages
+ * the kernel makes the first ones known to all CPUs before the end.
+ */
+#define LOT (80u << 20)
+
+struct lot {
+	struct paged p;
+	struct chain c;
+	uint8_t *at;
+	atomic_bool done;
+	pthread_t thread;
+};
+
+static void *give_lot_back(void *arg)
+{
+	struct lot *l = arg;
+	int ret = madvise(l->at, LOT, MADV_DONTNEED);
+
+	l->done = true;
+	return ret ? arg : NULL;
+}
+
+/* Writes page PAGE, whatever it holds, with a header that does not change. */
+static void lot_write(struct lot *l)
+{
+	uint8_t *head = guest_hva(l->p.a.g, l->c.head);
+
+	put_header(head, false, SECTOR);
+	l->c.data = page_gpa(&l->p, PAGE);
+	EXPECT_EQ(1, paged_run(&l->p, &l->c));
+}
+
+static void lot_expect_new(struct lot *l, uint64_t seed)
+{
+	pattern_fill(page_hva(&l->p, PAGE), G_PAGE, SECTOR, seed);
+	lot_write(l);
+	EXPECT_TRUE(disk_holds(&l->p, SECTOR, seed));
+}
+
+/* Nobody has written to it since it came. */
+static bool page_is_new(const volatile uint8_t *page)
+{
+	unsigned int i, sum = 0;
+
+	for (i = 0; i < 64; i++)
+		sum |= page[i];
+	return !sum;
+}
+
+/*
+ * Requests meanwhile; true if the guest saw the new page before the end. It looks
+ * at the next one: writing to a page of zeros that it has read would be a change
+ * for itself, of which the device is told.
+ */
+static bool lot_change(struct lot *l, uint64_t seed)
+{
+	const uint8_t *next = page_hva(&l->p, PAGE + 1);
+	bool in_time = false;
+	void *failed;
+
+	pattern_fill(page_hva(&l->p, PAGE), G_PAGE, SECTOR, seed);
+	lot_write(l);
+	l->done = false;
+	ASSERT_EQ(0, pthread_create(&l->thread, NULL, give_lot_back, l));
+	while (!l->done && !page_is_new(next))
+		lot_write(l);
+	if (page_is_new(next)) {
+		lot_expect_new(l, seed + 1);
+		in_time = !l->done;
+	}
+	ASSERT_EQ(0, pthread_join(l->thread, &failed));
+	ASSERT_FALSE(failed);
+	lot_expect_new(l, seed + 2);
+	return in_time;
+}
+
+FIXTURE(lot) {
+	struct lot l;
+	uint8_t *was;
+};
+
+FIXTURE_VARIANT(lot) {
+	unsigned int part;	/* where the page lies, in percent */
+	bool late;		/* too late to be seen before the end */
+};
+
+FIXTURE_VARIANT_ADD(lot, first) { .part = 0 };
+FIXTURE_VARIANT_ADD(lot, early) { .part = 40 };
+FIXTURE_VARIANT_ADD(lot, last) { .part = 100, .late = true };
+
+FIXTURE_SETUP(lot)
+{
+	struct lot *l = &self->l;
+	struct paged *p = &l->p;
+	const struct gregion *bulk;
+	size_t room;
+
+	paged_start(p, (struct guest_opts){ 0 });
+	bulk = &p->a.g->region[G_BULK];
+	self->was = bulk->hva;
+	l->at = mmap(NULL, LOT, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_TRUE(l->at != MAP_FAILED);
+	ASSERT_EQ(0, madvise(l->at, LOT, MADV_NOHUGEPAGE));
+	room = (LOT - bulk->size) / G_PAGE;
+	paged_move(p, l->at + room * variant->part / 100 * G_PAGE);
+	/* header and status stay */
+	ASSERT_EQ(0, guest_alloc(p->a.g, G_LOW, 64, 0, 64, &l->c.head));
+	l->c.status = l->c.head + 32;
+	l->c.len = G_PAGE;
+}
+
+FIXTURE_TEARDOWN(lot)
+{
+	struct lot *l = &self->l;
+
+	guest_free_range(l->p.a.g, l->c.head, 64);
+	paged_move(&l->p, self->was);
+	detach_checked(&l->p.a);
+}
+
+TEST_F_TIMEOUT(lot, new_before_the_change_is_over, 60)
+{
+	unsigned int i, in_time = 0;
+
+	for (i = 0; i < ROUNDS; i++) {
+		memset(self->l.at, 1, LOT);
+		in_time += lot_change(&self->l, 1 + 8 * i);
+	}
+	ksft_log("%u of %u in time", in_time, i);
+	if (!variant->late)
+		EXPECT_GT(in_time, 0);
 }
 
 /* The owner puts a huge page where there were small ones. */

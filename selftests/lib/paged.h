@@ -58,13 +58,14 @@ static inline void paged_take_descs(struct gvq *vq, int *desc)
 }
 
 /* @opts: .bulk and .place are set here: no ring lies in G_BULK */
-static inline void paged_start(struct paged *p, struct guest_opts opts)
+static inline void paged_start_on(struct paged *p, const char *disk,
+				  struct guest_opts opts)
 {
 	static const struct gplace place = { G_LOW, G_LOW, G_HIGH, false };
 
 	opts.place = &place;
 	opts.bulk = HUGE_BYTES + AREA_PAGES * G_PAGE + G_PAGE;
-	attach(&p->a, &opts);
+	attach_path(&p->a, disk, O_RDWR, &opts);
 	p->vq = p->a.vq;
 	shown_find(&p->s, p->a.g);
 	/* G_BULK begins where a huge page may */
@@ -73,6 +74,24 @@ static inline void paged_start(struct paged *p, struct guest_opts opts)
 	guest_claim(p->a.g, p->gpa, AREA_PAGES * G_PAGE);
 	ASSERT_EQ(0, madvise(p->hva, AREA_PAGES * G_PAGE, MADV_DONTNEED));
 	paged_take_descs(p->vq, p->desc);
+}
+
+static inline void paged_start(struct paged *p, struct guest_opts opts)
+{
+	paged_start_on(p, backend_path(0), opts);
+}
+
+/*
+ * All of G_BULK, and the pages, lie somewhere else from now on. The rings stay
+ * where they are mapped.
+ */
+static inline void paged_move(struct paged *p, uint8_t *bulk_hva)
+{
+	struct gregion *bulk = &p->a.g->region[G_BULK];
+
+	bulk->hva = bulk_hva;
+	p->hva = bulk_hva + (p->gpa - bulk->gpa);
+	ASSERT_EQ(0, guest_set_mem(p->a.g));
 }
 
 static inline void put_header(uint8_t *at, bool in, uint64_t sector)

@@ -27,8 +27,9 @@ on_two=(lifecycle ring_notify malformed_chain bad_memory stats polling remap
 	stress_remap cached_pages)
 # Those about data: on each kind of disk.
 on_all=(io_framing io_types io_range io_segments io_readonly stress_mixed)
-# What is run once more with disks that are polled.
-on_polled=(io_types stress_mixed stress_remap)
+# What is run once more with disks that are polled: on each, and on one of them.
+on_polled=(io_types io_framing io_range stress_mixed stress_remap)
+on_one_polled=(lifecycle malformed_chain)
 
 parameters=/sys/module/vhost_blk/parameters
 declare -A poll_saved=()
@@ -109,6 +110,12 @@ phase_polled() {
 		for name in "${backend_order[@]}"; do
 			run "$program" "$name" "${backend[$name]}"
 		done
+	done
+	# better one on which a request takes its time
+	name=nvme512-polled
+	[[ -n ${backend[$name]:-} ]] || name=null512-polled
+	for program in "${on_one_polled[@]}"; do
+		run "$program" "$name" "${backend[$name]}"
 	done
 	parameter_set poll_device 0
 }

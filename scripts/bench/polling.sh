@@ -3,8 +3,8 @@
 #
 # What polling gains and what it costs, in the lab. Two tables:
 #
-#   load   a program plays a guest whose load comes and goes: how much gets
-#          through, how long it takes, what the thread of the queue uses
+#   load   a program plays a guest whose load comes and goes, or arrives at random:
+#          how much gets through, how long it takes, what the queue's thread uses
 #   guest  the latency of a Linux guest, one request at a time: kicks and
 #          interrupts, or the host polls, or the guest, or both
 #
@@ -59,7 +59,7 @@ boot() {
 parameters=/sys/module/vhost_blk/parameters
 tmp=/run/polling-bench
 
-# polls WAY: sets the module's windows
+# polls WAY: sets the module's windows; adapt-Nus adapts, up to N microseconds
 polls() {
 	local start=10000 max=$window shrink=2
 
@@ -67,11 +67,12 @@ polls() {
 	never) max=0 ;;
 	fixed) start=$window shrink=1 ;;
 	adaptive) ;;
+	adapt-*us) max=${1//[^0-9]/}000 ;;
 	always) start=$limit max=$limit shrink=1 ;;
 	esac
 	echo $shrink > $parameters/poll_ns_shrink
 	echo $start > $parameters/poll_ns_grow_start
-	echo $max > $parameters/poll_ns_max
+	echo "$max" > $parameters/poll_ns_max
 }
 
 # note TABLE ROW COLUMN=VALUE...: one run
@@ -114,7 +115,11 @@ ratio() {
 # Load that comes and goes. Guest on CPU 0, worker on CPU 1.
 #
 
-ways=(never fixed adaptive always)
+declare -A ways=(
+	[bursts]="never fixed adaptive always"
+	[poisson]="never adapt-20us adapt-50us adapt-100us adapt-1000us adaptive
+		   fixed always"
+)
 declare -A load=()
 
 # ring_load ARGUMENT...: sets what it prints as variables r_iops, r_median_us...
@@ -143,11 +148,11 @@ load_table() {
 	echo
 	echo "$1: ${load[$1]}"
 	echo
-	printf '%-9s %-24s %-24s %-24s %-20s %s\n' polls "requests per second" \
+	printf '%-12s %-24s %-24s %-24s %-20s %s\n' polls "requests per second" \
 		"median latency, us" "p99 latency, us" "worker, % of a core" \
 		"kicks, %"
-	for way in "${ways[@]}"; do
-		printf '%-9s %-24s %-24s %-24s %-20s %s\n' "$way" \
+	for way in ${ways[$1]}; do
+		printf '%-12s %-24s %-24s %-24s %-20s %s\n' "$way" \
 			"$(cell "$1" "$way" iops %.0f)" \
 			"$(cell "$1" "$way" median_us %.1f)" \
 			"$(cell "$1" "$way" p99_us %.0f)" \
@@ -171,7 +176,7 @@ run_load() {
 	load[poisson]="2 load=poisson depth=64 rate=$((${r_iops%.*} / 10))"
 	for ((i = 1; i <= repeats; i++)); do
 		for name in bursts poisson; do
-			for way in "${ways[@]}"; do
+			for way in ${ways[$name]}; do
 				load_one $name "$way"
 			done
 		done

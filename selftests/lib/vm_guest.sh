@@ -75,17 +75,17 @@ interrupts() {
 
 # verify SERIAL [FIO ARGUMENTS]: writes, reads and compares
 verify() {
-	local file
+	local file out="/run/verify.$1.out"
 
 	file=$(node "$1") || return
 	shift
 	fio --name=verify --filename="$file" --direct=1 --ioengine=libaio \
 		--iodepth=16 --rw=randrw --bssplit=512/20:4k/40:20k/20:64k/20 \
 		--size=4m --randrepeat=0 --verify=crc32c --verify_fatal=1 \
-		--output=/run/verify.out "$@" || {
+		--output="$out" "$@" || {
 		# Errors come first, before statistics of any length.
-		grep -aiE 'error|verify' /run/verify.out | head -n 20
-		tail -n 40 /run/verify.out
+		grep -aiE 'error|verify' "$out" | head -n 20
+		tail -n 40 "$out"
 		return 1
 	}
 }

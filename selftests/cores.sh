@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Runs the tests of cores on this host: as root, on a machine with four CPUs on two
-# NUMA nodes whose kernel takes the module and that may crash (the lab:
-# selftests/run.sh host). The module is inserted for each with other parameters.
+# NUMA nodes, an NVMe disk with two queues and an ATA disk, whose kernel takes the
+# module and that may crash (the lab: selftests/run.sh host). The module is inserted
+# for each with other parameters.
 #
 # usage: cores.sh [PROGRAM[:BACKEND]...]	shell patterns; default: all
 #
@@ -30,6 +31,29 @@ disks_up() {
 	done
 }
 
+# ata_find: sets $device
+ata_find() {
+	local dir
+
+	for dir in /sys/block/sd*; do
+		[[ $(readlink -f "$dir") == */ata*/* ]] || continue
+		device=/dev/${dir##*/}
+		return
+	done
+	return 1
+}
+
+irqs() {
+	local nvme
+
+	want cores_irqs.sh:nvme || return 0
+	modprobe -a nvme ahci sd_mod
+	wait_for nvme_find 512 || die "no NVMe disk"
+	nvme=$device
+	wait_for ata_find || die "no ATA disk"
+	with "" cores_irqs.sh nvme "$nvme" "$device"
+}
+
 # with "PARAMETERS" PROGRAM LABEL DEVICE [ARGUMENT...]
 with() {
 	read -ra module_parameters <<<"$1"
@@ -48,6 +72,7 @@ main() {
 	disks_up
 	with "" cores_numa null "${disks[@]}"
 	with "" cores_hotplug.sh null "${disks[1]}"
+	irqs
 	with "" cores_floods null "${disks[1]}"
 	with "cpus=1-3 cores=auto" cores_auto null "${disks[1]}"
 	with "cpus=3" cores_fair.sh null "${disks[@]:1}"

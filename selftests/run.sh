@@ -125,7 +125,7 @@ group_one() {
 		-- env KSFT_TIME_SCALE=$scale selftests/host.sh "${only[@]}"
 }
 
-# Two nodes with two CPUs and half of the memory each.
+# Two nodes with two CPUs and half of the memory each, disks with few interrupts.
 group_cores() {
 	local node
 	local -a numa=()
@@ -138,6 +138,10 @@ group_cores() {
 	done
 	lab "host, two NUMA nodes" 600 --mem 4G --cpus 4 \
 		--qemu-arg -smp --qemu-arg 4,sockets=2 "${numa[@]}" \
+		--nvme size=64M,lbs=512,queues=2 \
+		--qemu-arg -blockdev \
+		--qemu-arg driver=null-co,node-name=ata,size=67108864,read-zeroes=on \
+		--qemu-arg -device --qemu-arg ide-hd,drive=ata,bus=ide.0 \
 		-- env KSFT_TIME_SCALE=$scale selftests/cores.sh "${only[@]}"
 }
 

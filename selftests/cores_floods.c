@@ -166,7 +166,7 @@ static uint64_t chains_of(struct lean *l)
  */
 TEST(ring_that_never_is_empty_leaves_the_core_to_others)
 {
-	struct guest_opts opts = { .nvqs = 2 };
+	struct guest_opts opts = { .nvqs = 2, .num = 1024, .bulk = 8 << 20 };
 	uint64_t alone, flooded, batches[SHOWN_BUCKETS];
 	struct attached a = { 0 };
 	struct flood f = { .cpu = 1 };
@@ -184,7 +184,7 @@ TEST(ring_that_never_is_empty_leaves_the_core_to_others)
 	shown_set(&s, 1, "cpu", 2);
 	shown_set(&s, 0, "poll_ns_max", 1000000000);
 	shown_set(&s, 0, "poll_ns_grow_start", 1000000000);
-	ASSERT_EQ(0, lean_init(&f.lean, &a.g->vq[0], 85, LEAN_NO_TYPE,
+	ASSERT_EQ(0, lean_init(&f.lean, &a.g->vq[0], 340, LEAN_NO_TYPE,
 			       a.d.sectors));
 	ASSERT_EQ(0, lean_init(&reads, &a.g->vq[1], 32, VIRTIO_BLK_T_IN,
 			       a.d.sectors));

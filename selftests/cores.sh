@@ -74,6 +74,7 @@ main() {
 	with "" cores_hotplug.sh null "${disks[1]}"
 	irqs
 	with "" cores_floods null "${disks[1]}"
+	with "" cores_hot_path.sh null "${disks[1]}"
 	with "cpus=1-3 cores=auto" cores_auto null "${disks[1]}"
 	with "cpus=3" cores_fair.sh null "${disks[@]:1}"
 	undo_all

@@ -21,7 +21,7 @@ wanted=("$@")
 
 # Programs that need any one disk: the interface, life and death.
 on_one=(uapi_owner uapi_features uapi_memory uapi_vring uapi_backend uapi_example
-	ring_layout ring_wrap ring_order malformed_ring)
+	ring_layout ring_wrap ring_order malformed_ring memory)
 # Those for which it matters that requests complete from an interrupt.
 on_two=(lifecycle ring_notify malformed_chain bad_memory stats polling remap
 	stress_remap cached_pages)
@@ -84,6 +84,7 @@ phase_512() {
 
 	poll_save
 	run host_place.sh null512 "${backend[null512]}"
+	run host_bench.sh null512 "${backend[null512]}"
 	for poll in 0 5000; do
 		poll_us $poll
 		run ring_notify "null512-poll$poll" "${backend[null512]}"

@@ -64,6 +64,7 @@ build() {
 
 	if ! quietly "$root/scripts/deps.sh" selftests ||
 	   ! quietly make -C "$here" ||
+	   ! quietly make -C "$root/scripts/bench/chardev" ||
 	   ! kdir=$("$root/scripts/vm/kernel.sh" --kdir) ||
 	   ! quietly make -C "$here" modules KDIR="$kdir"; then
 		tap_result "not ok" "selftests: built"

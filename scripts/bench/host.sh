@@ -32,6 +32,7 @@ bench_writable=""	# not empty: may be written
 bench_read_only=on	# the same for QEMU
 bench_cpus=1		# vCPUs of guests with several jobs
 bench_jobs=""		# how many jobs, as a list
+bench_brief=""		# not empty: not the first device, less is measured
 
 # use_device NAME DEVICE WRITABLE
 use_device() {
@@ -147,6 +148,7 @@ main() {
 			"stage_$stage"
 		done
 		device_down "$device"
+		bench_brief=yes
 	done
 	meter_stop
 	step "measured"

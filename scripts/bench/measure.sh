@@ -57,7 +57,7 @@ fio_args() {
 # in-guest.sh
 in_guest() {
 	guest_run "$1" ". /run/bench.sh
-$2" 300
+$2" $((BENCH_SECONDS + 60))
 }
 
 # run_fio WAY: with fio_line; what it prints is in $tmp/fio
@@ -85,7 +85,7 @@ labels() {
 
 	read -r rw bs depth jobs <<<"$3"
 	echo "stage=$1 way=$2 rw=$rw bs=$bs depth=$depth jobs=$jobs" \
-		"repeat=$4 run=$STARTED device=$bench_device_name"
+		"repeat=$4 run=$BENCH_RUN device=$bench_device_name"
 }
 
 # measure STAGE WAY WORK REPEAT [LABEL=VALUE...]: adds to bench_line
@@ -107,8 +107,8 @@ measure() {
 		run_fio "$way" || status=$?
 		((status)) || break
 		show_failure "$stage, $way, $work" "$guest"
-		# 125, 126: the guest is gone, or starts again
-		((status >= 125)) || return
+		# 124, 125, 126: the guest hangs, is gone, or starts again
+		((status >= 124)) || return
 		bench_guests_lost "$stage, $way, $work" || return
 		bench_guest_again "$guest" || return
 	done
@@ -121,7 +121,8 @@ measure() {
 }
 
 # measure_program WAY WORK REPEAT: the same with a program of chardev/ in the place
-# of fio and of the guest; way bare-uring is fio.
+# of fio and of the guest, on the last CPU: the first is where the module puts its
+# only worker. Way bare-uring is fio.
 measure_program() {
 	local way=$1 repeat=$3 rw bs depth iops program
 
@@ -135,7 +136,7 @@ measure_program() {
 	esac
 	"scripts/bench/chardev/build/$program" --device "$bench_device" \
 		--rw "$rw" --bs "$((${bs%k} * 1024))" --depth "$depth" --queues 1 \
-		--wait "${way#*-}" --seconds "$BENCH_SECONDS" > "$tmp/program"
+		--cpu $(($(nproc) - 1)) --wait "${way#*-}" --seconds "$BENCH_SECONDS" > "$tmp/program"
 	echo "note program=$tmp/program" \
 		"$(labels chardev "$way" "$2" "$repeat")" \
 		"queues=1 guest_interrupts=-1" >&"$meter_in"

@@ -7,14 +7,16 @@ cd "$(dirname "$0")/../.."
 . scripts/vm/progress.sh
 # shellcheck source=scripts/vm/lib.sh
 . scripts/vm/lib.sh
+# shellcheck source=scripts/bench/in-use.sh
+. scripts/bench/in-use.sh
 
 usage() {
 	cat <<'HELP'
 usage: scripts/bench/run.sh [options]
 
-Measures vhost-blk against everything else that gives a guest a disk, in one boot
-of the lab, one way after the other and all of it again. Results are results.md,
-results.json and figures.
+Measures vhost-blk against everything else that gives a guest a disk, in the lab,
+one way after the other and all of it again. What is compared is measured in one
+boot. Results are results.md, results.json and figures.
 
   --quick            10 minutes: null_blk, depth 1 and 32, one queue
   --host             on this machine and not in the lab. As root, with KVM; loads
@@ -23,15 +25,17 @@ results.json and figures.
     --device DEVICE  (with --host) on this disk. Only reads
     --write DEVICE   (with --host) on this disk. WRITES TO IT: what is on it is
                      lost
-  --stages LIST      only these: race, poll, large, jobs, guests, chardev (see stages.sh)
-  --devices LIST     in the lab, of null and nvme (default: null)
+  --stages LIST      only these: race, poll, chardev, large, mixed, guests,
+                     jobs (see stages.sh)
+  --devices LIST     in the lab, of null and nvme (default: both; with --quick
+                     null). The second has less to do
   --only LIST        only these ways (see ways.sh), with patterns
   --depth LIST       only these queue depths
   --rw LIST          only these of fio's randread, randwrite, read, write, randrw
   --repeats N        of each measurement (default: 3)
-  --seconds N        of each measurement (default: 3; with --quick 2)
-  --cpus N           CPUs of the lab's host (default: 4 for the stages jobs and
-                     guests, which have less to do with fewer; else 2)
+  --seconds N        of each measurement (default: 2; with --host 10)
+  --cpus N           CPUs of the lab's host (default: a boot with 2, then one
+                     with 4 for the stages jobs and guests)
   --module KO        a module of your own
   --module-args ARGS parameters for it (default in the lab, which is slow:
                      poll_ns_max=5000000 hold_us=2000)
@@ -94,16 +98,10 @@ parse() {
 		shift 2
 	done
 	[[ -z $device || -n $on_host ]] || die "a device needs --host"
-	if [[ -n $quick ]]; then
-		: "${seconds:=2}" "${stages:=race poll chardev}"
-	fi
-	: "${seconds:=3}" "${stages:=race poll large jobs guests chardev}"
-	: "${devices:=null}"
-	# As few as the guests need: the machine below may have no more.
-	if [[ $stages == *jobs* || $stages == *guests* ]]; then
-		: "${cpus:=4}"
-	fi
-	: "${cpus:=2}"
+	[[ -z $quick ]] || : "${stages:=race poll chardev}" "${devices:=null}"
+	[[ -z $on_host ]] || : "${seconds:=10}" "${devices:=null}"
+	: "${seconds:=2}" "${stages:=race poll chardev large mixed guests jobs}"
+	: "${devices:=null nvme}"
 }
 
 build() {
@@ -125,35 +123,37 @@ build() {
 	fi
 }
 
-run_in_lab() {
-	local -a options=(--cpus "$cpus" --timeout 14400 --out "$out")
+# boot CPUS STAGE...: they are measured, in one boot of the lab
+boot() {
+	local -a options=(--cpus "$1" --timeout 14400 --out "$out")
+	shift
 
 	[[ -z $module ]] || options+=(--share-module "$module")
 	[[ " $devices " != *" nvme "* ]] ||
 		options+=(--nvme "size=4G,queues=8,backend=null")
-	: "${module_args:=poll_ns_max=5000000 hold_us=2000}"
-	step "booting a host in emulation ($cpus CPUs)"
+	step "booting a host in emulation (${options[1]} CPUs): $*"
 	scripts/vm/run.sh "${options[@]}" -- env BENCH_OUT=/out \
-		BENCH_POLL_NS=5000000 "${settings[@]}" \
+		BENCH_POLL_NS=5000000 "${settings[@]}" BENCH_STAGES="$*" \
+		BENCH_RUN="$STARTED-${options[1]}" \
 		BENCH_MODULE_ARGS="$module_args" scripts/bench/host.sh
 }
 
-# in_use DEVICE: says how. The kernel lets nobody open a disk exclusively that is
-# mounted, or part of a volume, or has a partition that is; QEMU and others that
-# just have it open are found by their files.
-in_use() {
-	local real file
+# As few CPUs as the guests need: the machine below may have no more than two. A boot
+# that fails does not keep the other from what it has to measure.
+run_in_lab() {
+	local stage status=0
+	local -a few=() many=()
 
-	real=$(realpath "$1")
-	file=$(find /proc/[0-9]*/fd -lname "$real" 2>/dev/null | head -n 1)
-	if ! /usr/bin/python3 -c 'import os, sys
-os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)' "$real" 2>/dev/null; then
-		echo "mounted or otherwise in use"
-	elif [[ -n $file ]]; then
-		echo "open in another program ($file)"
-	else
-		return 1
-	fi
+	: "${module_args:=poll_ns_max=5000000 hold_us=2000}"
+	for stage in $stages; do
+		case $stage in
+		jobs | guests) many+=("$stage") ;;
+		*) few+=("$stage") ;;
+		esac
+	done
+	((${#few[@]} == 0)) || boot "${cpus:-2}" "${few[@]}" || status=$?
+	((${#many[@]} == 0)) || boot "${cpus:-4}" "${many[@]}" || status=$?
+	return "$status"
 }
 
 check_host() {
@@ -168,9 +168,10 @@ check_host() {
 run_on_host() {
 	local stock
 
-	stock=$(scripts/vm/kernel.sh)
+	stock=$(scripts/vm/kernel.sh) || return
 	env BENCH_OUT="$(realpath "$out")" BENCH_POLL_NS=200000 \
 		"${settings[@]}" BENCH_MODULE_ARGS="$module_args" \
+		BENCH_STAGES="$stages" BENCH_RUN="$STARTED" \
 		BENCH_WRITE="$write" LAB_ACCEL="${LAB_ACCEL:-kvm}" \
 		VHOST_BLK_KO="${module:-$PWD/drivers/vhost/blk/vhost_blk.ko}" \
 		LAB_GUEST_KERNEL="$(lab_image "$stock")" \
@@ -180,6 +181,7 @@ run_on_host() {
 
 main() {
 	local -a settings
+	local status=0
 
 	parse "$@"
 	[[ -z $on_host ]] || check_host
@@ -187,18 +189,20 @@ main() {
 	mkdir -p "$out"
 	[[ -n $add ]] || rm -f "$out"/{samples.jsonl,environment}
 	settings=(STARTED="$STARTED" BENCH_QUICK="$quick"
-		  BENCH_STAGES="$stages" BENCH_ONLY="$only"
+		  BENCH_ONLY="$only"
 		  BENCH_DEPTHS="$depths" BENCH_RW="$rws"
 		  BENCH_REPEATS="$repeats" BENCH_SECONDS="$seconds"
 		  BENCH_DEVICES="${device:-$devices}"
 		  BENCH_NEWER_QEMU="$newer_qemu")
 	if [[ -n $on_host ]]; then
-		run_on_host
+		run_on_host || status=$?
 	else
-		run_in_lab
+		run_in_lab || status=$?
 	fi
-	scripts/bench/report.py "$out"
+	((status == 0)) || step "NOT ALL was measured"
+	[[ ! -s $out/samples.jsonl ]] || scripts/bench/report.py "$out"
 	step "results: $out/results.md, results.json, figures"
+	return "$status"
 }
 
 main "$@"

@@ -11,6 +11,7 @@ vhost=(vhost-kick vhost-adaptive vhost-polling vhost-polldev)
 qemu=(qemu-native qemu-native-poll qemu-uring qemu-uring-poll)
 newer=(newer-native newer-native-poll newer-uring newer-uring-poll)
 others=(vhost-scsi vhost-user)
+best=(qemu-native-poll qemu-uring-poll)	# where there is no time for all of QEMU's
 
 # works_of RWS BS DEPTHS JOBS: adds to works, but for what --rw and --depth do not
 # let through and for writes where there must be none
@@ -71,11 +72,12 @@ with_guests() {
 stage_race() {
 	local -a works=() ways disks newer_disks
 
+	works_of randread 4k "1 32" 1
 	if [[ -n $BENCH_QUICK ]]; then
-		works_of randread 4k "1 32" 1
 		ways_of "${bare[@]}" "${vhost[@]}" "${qemu[@]}" "${others[@]}"
+	elif [[ -n $bench_brief ]]; then
+		ways_of "${bare[@]}" "${vhost[@]}" "${best[@]}"
 	else
-		works_of "randread randwrite" 4k "1 8 32" 1
 		ways_of "${bare[@]}" "${vhost[@]}" "${qemu[@]}" "${newer[@]}" \
 			"${others[@]}"
 	fi
@@ -90,11 +92,8 @@ stage_poll() {
 	local -a polled=(vhost-kick-uring vhost-guestpoll vhost-bothpoll
 			 qemu-{native,uring}-{guestpoll,bothpoll})
 
-	if [[ -n $BENCH_QUICK ]]; then
-		works_of randread 4k "1 32" 1
-	else
-		works_of randread 4k "1 8 32" 1
-	fi
+	[[ -z $bench_brief ]] || return 0
+	works_of randread 4k "1 32" 1
 	# Two guests have four vCPUs.
 	if [[ -z $BENCH_QUICK ]] && (($(nproc) >= 4)); then
 		polled+=(newer-{native,uring}-{guestpoll,bothpoll})
@@ -103,35 +102,59 @@ stage_poll() {
 	bench_pin=yes with_guests 2 2 race poll works ways queues=2
 }
 
-# Large requests, one after the other, and a mixture of small ones.
+# Large requests, one after the other.
 stage_large() {
 	local -a works=() ways disks newer_disks
 
-	ways_of "${bare[@]}" "${vhost[@]}" "${qemu[@]}" "${others[@]}"
+	[[ -z $bench_brief ]] || return 0
 	works_of "read write" 128k 8 1
 	works_of "read write" 1m 8 1
-	works_of randrw 4k 32 1
+	ways_of bare-{libaio,uring} vhost-{adaptive,polling} "${qemu[@]}" \
+		"${others[@]}"
 	bench_pin=yes with_guests 1 1 race large works ways queues=1
+}
+
+# What else fio may do with small ones.
+stage_mixed() {
+	local -a works=() ways disks newer_disks
+
+	[[ -z $bench_brief ]] || return 0
+	works_of randread 4k 8 1
+	works_of randwrite 4k "1 8 32" 1
+	works_of randrw 4k 32 1
+	ways_of bare-libaio vhost-{adaptive,polling} "${best[@]}"
+	bench_pin=yes with_guests 1 1 race mixed works ways queues=1
+}
+
+# jobs_race QUEUES WAYS...: with works
+jobs_race() {
+	local -a ways disks newer_disks
+	local queues=$1
+	shift
+
+	ways_of "$@"
+	with_guests "$bench_cpus" "$queues" race jobs works ways \
+		queues="$queues"
 }
 
 # What the paper's figures show: more jobs, queues and threads.
 stage_jobs() {
-	local -a works=() ways disks newer_disks
+	local -a works=()
+	local baseline=(bare-libaio qemu-native-q1 vhost-adaptive)
 
 	works_of randread 4k 32 "$bench_jobs"
-	ways_of bare-libaio qemu-native-q{1,2,3,4} vhost-{kick,adaptive,polling} \
-		vhost-{kick,adaptive,polling}-onecore
-	with_guests "$bench_cpus" "$bench_cpus" race jobs works ways \
-		queues="$bench_cpus"
+	if [[ -n $bench_brief ]]; then
+		works_of randwrite 4k 32 "$bench_jobs"
+		jobs_race "$bench_cpus" "${baseline[@]}"
+		return
+	fi
+	jobs_race "$bench_cpus" bare-libaio qemu-native-q{1,2,3,4} \
+		vhost-{kick,adaptive,polling}{,-onecore}
 	# By itself: two guests of that size are too many.
-	ways_of newer-threads-{1,2,3,4}
-	with_guests "$bench_cpus" "$bench_cpus" race jobs works ways \
-		queues="$bench_cpus"
+	jobs_race "$bench_cpus" newer-threads-{1,2,3,4}
 	works=()
 	works_of randwrite 4k 32 "$bench_jobs"
-	ways_of bare-libaio qemu-native-q1 vhost-adaptive
-	with_guests "$bench_cpus" "$bench_cpus" race jobs works ways \
-		queues="$bench_cpus"
+	jobs_race "$bench_cpus" "${baseline[@]}"
 }
 
 # The module and an io_uring loop, both driven by programs that spend next to
@@ -140,6 +163,7 @@ stage_chardev() {
 	local repeat work name bench_line
 	local -a works=() ways disks newer_disks
 
+	[[ -z $bench_brief ]] || return 0
 	works_of randread 4k "1 32" 1
 	ways_of ring-call ring-poll twin-call twin-poll bare-uring
 	((${#works[@]} && ${#ways[@]})) || return 0
@@ -172,6 +196,7 @@ stage_guests() {
 	local -a works=() ways disks newer_disks
 	local repeat count bench_line last=4
 
+	[[ -z $bench_brief ]] || return 0
 	works_of randread 4k 32 1
 	ways_of vhost-adaptive
 	((${#works[@]} && ${#ways[@]})) || return 0

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What idle disks cost the host: many with four queues of 256 entries each, which have
+ * served something and then have nothing to do.
+ */
+#define _GNU_SOURCE
+#include "shown.h"
+
+#define GUESTS		32
+#define QUEUES		4
+#define LIMIT_KB	1024	/* for a disk */
+
+static const char * const shown_fields[] = {
+	"Slab:", "VmallocUsed:", "KernelStack:", "PageTables:", "Percpu:",
+};
+
+#define NR_FIELDS	ARRAY_SIZE(shown_fields)
+
+struct usage {
+	long long kernel;		/* all but the pages of programs and files */
+	long long field[NR_FIELDS];	/* parts of it; they overlap */
+};
+
+static long long meminfo(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	ASSERT_TRUE(at);
+	return atoll(at + strlen(name));
+}
+
+static void usage_now(struct usage *u)
+{
+	char text[4096];
+	unsigned int i;
+
+	ASSERT_GT(file_get("/proc/meminfo", text, sizeof(text)), 0);
+	u->kernel = meminfo(text, "MemTotal:") - meminfo(text, "MemFree:") -
+		    meminfo(text, "Buffers:") - meminfo(text, "\nCached:") -
+		    meminfo(text, "AnonPages:");
+	for (i = 0; i < NR_FIELDS; i++)
+		u->field[i] = meminfo(text, shown_fields[i]);
+}
+
+/* The ring's pages and those of the data are the guest's: all touched before. */
+static void guests_begin(struct guest **guests, int fd)
+{
+	struct guest_opts opts = { .nvqs = QUEUES, .num = 256 };
+	unsigned int i, step;
+
+	for (i = 0; i < GUESTS; i++) {
+		guests[i] = guest_start(&opts, fd);
+		ASSERT_TRUE(guests[i]);
+		for (step = 0; step < QUEUES; step++) {
+			char buf[G_PAGE];
+
+			ASSERT_EQ(0, guest_io_in(&guests[i]->vq[step], 0, buf,
+						 sizeof(buf), NULL));
+		}
+	}
+}
+
+static void guests_idle(struct guest **guests)
+{
+	struct shown s;
+	unsigned int i, q;
+
+	for (i = 0; i < GUESTS; i++) {
+		shown_find(&s, guests[i]);
+		for (q = 0; q < QUEUES; q++)
+			ASSERT_TRUE(shown_wait_idle(&s, q));
+	}
+}
+
+TEST(idle_disk_of_four_queues_takes_less_than_a_mebibyte)
+{
+	struct guest *guests[GUESTS];
+	struct usage before, after;
+	long long each;
+	struct disk d;
+	unsigned int i;
+
+	ASSERT_EQ(0, disk_open(&d, backend_path(0), O_RDWR));
+	usage_now(&before);
+	guests_begin(guests, d.fd);
+	guests_idle(guests);
+	usage_now(&after);
+	each = (after.kernel - before.kernel) / GUESTS;
+	ksft_log("%d disks with %d queues of 256: %lld KiB each", GUESTS, QUEUES,
+		 each);
+	for (i = 0; i < NR_FIELDS; i++)
+		ksft_log("%s %lld", shown_fields[i],
+			 (after.field[i] - before.field[i]) / GUESTS);
+	EXPECT_LE(each, LIMIT_KB);
+	/* four stacks alone are more than this: it was measured, indeed */
+	EXPECT_GE(each, 64);
+}
+
+TEST_HARNESS_MAIN

@@ -13,10 +13,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 bench=$here/../scripts/bench/chardev/build/ring_bench
 tracing=/sys/kernel/tracing
 trace=$tracing/instances/hot-path
-contention=$trace/events/lock/contention_begin
 queues=4
 enough=$((20000 / ${KSFT_TIME_SCALE:-1}))	# requests of each queue
 serves=""	# "common_pid == ..." of each worker
+lock_events=()
 requests=0	# that were watched
 least=0
 all=0
@@ -30,7 +30,14 @@ note() {
 	echo "# $*" >> "$tmp/notes"
 }
 
+# The kernel's own balancing of NUMA nodes makes programs fault, and workers with them.
+balancing=/proc/sys/kernel/numa_balancing
+
 trace_up() {
+	if [[ -e $balancing ]]; then
+		undo+=("echo $(< $balancing) > $balancing")
+		echo 0 > $balancing
+	fi
 	[[ -d $tracing/instances ]] || mount -t tracefs none $tracing || return
 	mkdir $trace && echo 2048 > $trace/buffer_size_kb
 }
@@ -124,46 +131,83 @@ memory_is_seen() {
 	(($(memory_events) >= requests))
 }
 
-# locks: prints "ADDRESS PID TAKER" for each that a worker waited for. The taker is
-# the first function that is not the lock's own.
-locks() {
-	awk '
-		/^{ lock_addr:/ {
-			gsub(/[,\[\]]/, " ")
-			addr = $3
-			pid = ""
-			for (i = 4; i < NF; i++)
-				if ($i == "common_pid:")
-					pid = $(i + 2)
-			taker = ""
-			next
-		}
-		/^} hitcount/ { print addr, pid, taker; next }
-		/^ +[a-z_]/ && !taker &&
-		    $1 !~ /^(_*raw_|native_|queued_|__traceiter_|trace_|__mutex_|mutex_|rwsem_|down_|osq_|rt_|percpu_down|__percpu_|pv_)/ {
-			taker = $1 " " $2
-		}' $contention/hist
+# watch_locks: sets lock_events to "EVENT FIELD" of all that tell of locks. A kernel with
+# lockdep tells of each that is taken; others of those that somebody has to wait for, but
+# not of a spinlock that only one waits for.
+watch_locks() {
+	local spin=native_queued_spin_lock_slowpath
+
+	lock_events=()
+	if [[ -d $trace/events/lock/lock_acquire ]]; then
+		lock_events=("lock/lock_acquire lockdep_addr")
+		return
+	fi
+	[[ ! -d $trace/events/lock/contention_begin ]] ||
+		lock_events+=("lock/contention_begin lock_addr")
+	if echo "p:hot_path/spin $spin lock=\$arg1:x64" \
+			>> $tracing/kprobe_events; then
+		lock_events+=("hot_path/spin lock")
+		undo+=("echo -:hot_path/spin >> $tracing/kprobe_events")
+	fi
+	((${#lock_events[@]}))
 }
 
-# shared: of those "ADDRESS PID TAKER" that are the module's, the ones that two workers
-# waited for
+# watch CHARACTER: adds a histogram for the workers to each event, "!" removes it
+watch() {
+	local event field
+
+	for event in "${lock_events[@]}"; do
+		read -r event field <<<"$event"
+		echo "$1hist:keys=$field.hex,common_pid,stacktrace:size=8192 if $serves" \
+			> "$trace/events/$event/trigger" || return
+	done
+}
+
+histograms() {
+	local event
+
+	for event in "${lock_events[@]}"; do
+		cat "$trace/events/${event% *}/hist"
+	done
+}
+
+# locks: from histograms, "ADDRESS PID TAKER" for each. The taker is the first function
+# that is no lock's own; what RCU tells lockdep is no lock.
+locks() {
+	awk -v own="^(lock_|_*raw_|native_|queued_|__traceiter_|trace_|kprobe_|__mutex_|mutex_|rwsem_|down_|osq_|rt_|percpu_|__percpu_|do_raw)" '
+		/^{ lock/ {
+			gsub(/,/, " ")
+			addr = $3
+			for (i = 4; i < NF; i++)
+				if ($i == "common_pid:")
+					pid = $(i + 1)
+			taker = ""
+			rcu = 0
+			next
+		}
+		/^} hitcount/ && !rcu { print addr, pid, taker }
+		/^ +[a-z_]/ && !taker && $1 ~ /rcu_/ { rcu = 1 }
+		/^ +[a-z_]/ && !taker && $1 !~ own { taker = $1 " " $2 }'
+}
+
+# shared: of those the module's that two workers had to do with
 shared() {
 	awk '/\[vhost_blk\]/ && !seen[$1, $2]++ { pids[$1]++; line[$1] = $0 }
 	     END { for (addr in pids) if (pids[addr] > 1) print line[addr] }'
 }
 
-waits_for_none() {
-	load_up "$@" || return
-	echo "hist:keys=lock_addr,common_pid,stacktrace:size=4096 if $serves" \
-		> $contention/trigger && served $enough || return
+none_shared() {
+	watch_locks && load_up --depth 32 && watch "" && served $enough || return
 	load_down
-	locks > "$tmp/locks"
-	note "$requests requests, workers waited for $(cut -d ' ' -f 1 "$tmp/locks" | sort -u | wc -l) locks; who took them:"
-	cut -d ' ' -f 3- "$tmp/locks" | sort | uniq -c | sort -rn >> "$tmp/takers"
-	sed 's/^/# /' "$tmp/takers" >> "$tmp/notes"
-	cat "$tmp/takers" $contention/hist
-	echo '!hist:keys=lock_addr,common_pid,stacktrace' > $contention/trigger
+	histograms > "$tmp/histograms"
+	watch "!"
+	locks < "$tmp/histograms" > "$tmp/locks"
+	note "$requests requests, ${lock_events[*]%% *}: $(cut -d ' ' -f 1 "$tmp/locks" | sort -u | wc -l) locks; taken by:"
+	cut -d ' ' -f 3- "$tmp/locks" | sed 's/+0x[^ ]*//' | sort | uniq -c |
+		sort -rn | sed 's/^/# /' >> "$tmp/notes"
+	head -n 60 "$tmp/histograms"
 	shared < "$tmp/locks" > "$tmp/shared"
+	cat "$tmp/shared"
 	[[ ! -s $tmp/shared ]]
 }
 
@@ -173,6 +217,6 @@ exec {never}<> <(:)
 check "tracing" trace_up
 check "no memory is got or given back in 4 queues under load" no_memory
 check "where it is, it is seen" memory_is_seen
-check "no lock of the module's is shared by queues" waits_for_none --depth 32
+check "no lock of the module's is shared by queues" none_shared
 cat "$tmp/notes"
 tap_end

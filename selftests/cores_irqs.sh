@@ -102,6 +102,7 @@ kept_and_said() {
 own_interrupts() {
 	local cpu
 
+	[[ -s $tmp/kept ]] || return
 	while read -r cpu; do
 		echo "$cpu" > "$queue/cpu" && arrive_on "$cpu" || return
 	done < "$tmp/kept"

@@ -88,7 +88,8 @@ static void vhost_blk_account_time(const struct vhost_blk_req *req, u8 status,
  * @status: VIRTIO_BLK_S_*
  * @len: length of its used entry
  *
- * Context: worker; vq->now is when it was taken back.
+ * Context: worker, or any that has claimed the queue; vq->now is when it was
+ * taken back.
  */
 void vhost_blk_account(const struct vhost_blk_req *req, u8 status, u32 len)
 {

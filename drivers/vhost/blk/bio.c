@@ -93,7 +93,8 @@ static bool vhost_blk_bio_refused(const struct bio *bio)
 static bool vhost_blk_bio_may_poll(const struct vhost_blk_req *req, bool nowait)
 {
 	return req->vq->poll_device && nowait && !req->bios->next &&
-	       !op_is_flush(req->bios->opf);
+	       !op_is_flush(req->bios->opf) &&
+	       vhost_blk_compat_can_poll(req->bios->bio.bi_bdev);
 }
 
 /**

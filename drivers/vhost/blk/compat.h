@@ -41,6 +41,18 @@ static inline void vhost_blk_compat_eventfd_signal(struct eventfd_ctx *ctx)
 #define vhost_blk_compat_assign_str(dst, src) __assign_str(dst)
 #endif
 
+/* 6.11, 8023e144f9d6: what a queue can do became features of its limits. */
+#include <linux/blkdev.h>
+
+static inline bool vhost_blk_compat_can_poll(struct block_device *bdev)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+	return test_bit(QUEUE_FLAG_POLL, &bdev_get_queue(bdev)->queue_flags);
+#else
+	return bdev_get_queue(bdev)->limits.features & BLK_FEAT_POLL;
+#endif
+}
+
 /* 6.4, 54bdd67d0f88: polling never sleeps. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 #define BLK_POLL_NOSLEEP 0

@@ -17,11 +17,15 @@
 #include <linux/irqflags.h>
 #include <uapi/linux/virtio_blk.h>
 
-/* Nothing waits for a request of the queue to end but the driver. */
+/*
+ * Nothing waits for a request of the queue to end but the driver: the worker
+ * may take chains and sleeps for want of them.
+ */
 static bool vhost_blk_direct_nobody_waits(const struct vhost_blk_vq *vq)
 {
-	return !vq->nr_retry && !vq->stalled && vq->free && !vq->broken &&
-	       !READ_ONCE(vq->stopping) && llist_empty(&vq->done);
+	return !vq->nr_retry && !vq->stalled && !vq->refused && !vq->settle &&
+	       !vq->broken && vq->free && !READ_ONCE(vq->stopping) &&
+	       llist_empty(&vq->done);
 }
 
 /* Its data lies in the cache alone, and no page there is to be dropped. */

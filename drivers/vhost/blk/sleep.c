@@ -57,7 +57,10 @@ void vhost_blk_sleep(struct vhost_blk_vq *vq,
 		     bool (*ready)(const struct vhost_blk_vq *vq))
 {
 	set_current_state(TASK_IDLE | TASK_FREEZABLE);
-	/* What is the worker's may be claimed from here on, see direct.c. */
+	/*
+	 * What is the worker's may be claimed from here on, see direct.c: it
+	 * may still be looked at, but for the times, which nobody else touches.
+	 */
 	smp_store_release(&vq->sleeping, VHOST_BLK_ASLEEP);
 	/* Pairs with the barrier in vhost_blk_vq_wake(). */
 	smp_mb();

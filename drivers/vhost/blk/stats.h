@@ -120,7 +120,7 @@ struct vhost_blk_stats {
 	VHOST_BLK_STATS_HISTS(VHOST_BLK_STATS_MEMBER)
 #undef VHOST_BLK_STATS_MEMBER
 
-	seqcount_t seq; /* of all that follows; the worker writes */
+	seqcount_t seq; /* of all that follows; never but the worker writes */
 	enum vhost_blk_state state;
 	u64 born;
 	u64 since;

@@ -208,7 +208,8 @@ static void vhost_blk_worker_pass(struct vhost_blk_vq *vq)
 static bool vhost_blk_worker_drained(const struct vhost_blk_vq *vq)
 {
 	/* Pairs with the release in vhost_blk_vq_halt(). */
-	return smp_load_acquire(&vq->stopping) && !vq->in_flight && !vq->told;
+	return smp_load_acquire(&vq->stopping) && !READ_ONCE(vq->in_flight) &&
+	       !vq->told;
 }
 
 /* Is there anything to do? For the eyes of the worker only. */
@@ -357,6 +358,8 @@ static void vhost_blk_worker_park(struct vhost_blk_vq *vq)
 	vhost_blk_stats_busy_end(&vq->stats, VHOST_BLK_STATE_WAIT,
 				 vhost_blk_clock());
 	kthread_parkme();
+	/* If a killed caller sent a SIGKILL, it was to drain the queue. */
+	flush_signals(current);
 	vhost_blk_stats_wait_end(&vq->stats, vhost_blk_clock());
 }
 

@@ -396,8 +396,8 @@ static int vhost_blk_build_copy_out(const struct vhost_blk_req *req)
  * @copy_out: the data of an IN is good; copied data goes to the guest first
  *
  * Context: worker with the owner's mm in use; sleeps. Any that has claimed the
- * queue, when all of the data lies in the translation cache and no page there is
- * stale.
+ * queue, when all of the data lies in the translation cache and no page there
+ * is stale.
  * Return: 0, or -EFAULT when the guest's buffer could not be written.
  */
 int vhost_blk_build_release(struct vhost_blk_req *req, bool copy_out)

@@ -85,21 +85,6 @@ int vhost_blk_ring_start(struct vhost_blk_ring *ring, u16 base)
 	return 0;
 }
 
-/**
- * vhost_blk_ring_was_used() - has the driver had an answer on this ring before?
- * @ring: a ring that was started
- *
- * An index of 0 is that of a new ring, or has just gone around: then there is
- * an answer in the last entry.
- *
- * Return: true when it has; what it says of a ring that a driver has written to
- * is a guess.
- */
-bool vhost_blk_ring_was_used(const struct vhost_blk_ring *ring)
-{
-	return ring->used_idx || READ_ONCE(ring->used->ring[ring->num - 1].len);
-}
-
 static int vhost_blk_ring_damaged(struct vhost_blk_ring *ring,
 				  const char *damage)
 {

@@ -118,7 +118,6 @@ static inline size_t vhost_blk_ring_used_size(unsigned int num)
 }
 
 int vhost_blk_ring_start(struct vhost_blk_ring *ring, u16 base);
-bool vhost_blk_ring_was_used(const struct vhost_blk_ring *ring);
 int vhost_blk_ring_fetch(struct vhost_blk_ring *ring);
 int vhost_blk_ring_pop(struct vhost_blk_ring *ring,
 		       struct vhost_blk_chain *chain);

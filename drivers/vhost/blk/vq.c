@@ -306,13 +306,14 @@ unmap:
  * @vq: the queue
  *
  * The worker looks at the ring at once. A driver that has used the ring before
- * gets an interrupt, as one may have been lost with the last owner of the ring.
+ * gets an interrupt, as one may have been lost with the last owner of the ring;
+ * an index that has just gone around is taken for that of a new ring.
  *
  * Context: the device's mutex is held.
  */
 void vhost_blk_vq_run(struct vhost_blk_vq *vq)
 {
-	if (vhost_blk_ring_was_used(&vq->ring))
+	if (vq->ring.used_idx)
 		vhost_blk_event_signal_call(vq);
 	vq->started = true;
 	vhost_blk_pool_show(vq);

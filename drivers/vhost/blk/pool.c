@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pool.h"
+#include "exact.h"
 #include "req.h"
 #include "vq.h"
 
+#include <linux/overflow.h>
 #include <linux/rcupdate.h>
-#include <linux/slab.h>
 
 /**
  * vhost_blk_pool_init() - allocate the requests of a queue
@@ -20,7 +21,8 @@ int vhost_blk_pool_init(struct vhost_blk_vq *vq)
 {
 	unsigned int i;
 
-	vq->reqs = kvcalloc(vq->num, sizeof(*vq->reqs), GFP_KERNEL_ACCOUNT);
+	vq->reqs =
+		vhost_blk_exact_alloc(array_size(vq->num, sizeof(*vq->reqs)));
 	if (!vq->reqs)
 		return -ENOMEM;
 
@@ -61,7 +63,7 @@ void vhost_blk_pool_hide(struct vhost_blk_vq *vq)
  */
 void vhost_blk_pool_free(struct vhost_blk_vq *vq)
 {
-	kvfree(vq->reqs);
+	vhost_blk_exact_free(vq->reqs, array_size(vq->num, sizeof(*vq->reqs)));
 	vq->reqs = NULL;
 }
 

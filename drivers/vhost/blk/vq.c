@@ -3,6 +3,7 @@
 #include "backend.h"
 #include "cmd.h"
 #include "event.h"
+#include "exact.h"
 #include "mem.h"
 #include "pool.h"
 #include "sysfs.h"
@@ -131,10 +132,10 @@ static int vhost_blk_vq_alloc_scratch(struct vhost_blk_vq *vq,
 {
 	int ret;
 
-	vq->chain = kvmalloc(sizeof(*vq->chain), GFP_KERNEL_ACCOUNT);
+	vq->chain = vhost_blk_exact_alloc(sizeof(*vq->chain));
 	if (!vq->chain)
 		return -ENOMEM;
-	vq->cmd = kvmalloc(sizeof(*vq->cmd), GFP_KERNEL_ACCOUNT);
+	vq->cmd = vhost_blk_exact_alloc(sizeof(*vq->cmd));
 	if (!vq->cmd) {
 		ret = -ENOMEM;
 		goto free_chain;
@@ -151,10 +152,10 @@ static int vhost_blk_vq_alloc_scratch(struct vhost_blk_vq *vq,
 free_pool:
 	vhost_blk_pool_free(vq);
 free_cmd:
-	kvfree(vq->cmd);
+	vhost_blk_exact_free(vq->cmd, sizeof(*vq->cmd));
 	vq->cmd = NULL;
 free_chain:
-	kvfree(vq->chain);
+	vhost_blk_exact_free(vq->chain, sizeof(*vq->chain));
 	vq->chain = NULL;
 	return ret;
 }
@@ -163,9 +164,9 @@ static void vhost_blk_vq_free_scratch(struct vhost_blk_vq *vq)
 {
 	vhost_blk_tlb_destroy(&vq->tlb);
 	vhost_blk_pool_free(vq);
-	kvfree(vq->cmd);
+	vhost_blk_exact_free(vq->cmd, sizeof(*vq->cmd));
 	vq->cmd = NULL;
-	kvfree(vq->chain);
+	vhost_blk_exact_free(vq->chain, sizeof(*vq->chain));
 	vq->chain = NULL;
 }
 

@@ -125,6 +125,8 @@ choose_cpus() {
 		bench_cpus=$((bench_cpus > 1 ? bench_cpus / 2 : 1))
 	((bench_cpus <= 10)) || bench_cpus=10
 	bench_jobs=$(seq -s ' ' 1 "$bench_cpus")
+	# It is slow, too.
+	[[ ${LAB_ACCEL:-} != tcg || $bench_cpus != 4 ]] || bench_jobs="1 2 4"
 }
 
 main() {

@@ -57,7 +57,7 @@ fio_args() {
 # in-guest.sh
 in_guest() {
 	guest_run "$1" ". /run/bench.sh
-$2" $((BENCH_SECONDS + 60))
+$2" $((BENCH_SECONDS + 30))
 }
 
 # run_fio WAY: with fio_line; what it prints is in $tmp/fio

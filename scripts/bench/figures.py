@@ -9,7 +9,11 @@ where the design comes from; the others show the race.
 import collections
 import os
 import shutil
+import struct
 import subprocess
+import zlib
+
+import targets
 
 Series = collections.namedtuple("Series", "label points")
 Panel = collections.namedtuple("Panel", "title ylabel series")
@@ -21,6 +25,8 @@ LATENCY = ("mean latency, us", "latency_mean_us")
 BARE = ("bare device", "bare-libaio")
 BASELINE = ("QEMU, one iothread", "qemu-native-q1")
 VHOST = ("vhost-blk", "vhost-adaptive")
+
+OURS = targets.VHOST + targets.VHOST_POLLED + ("vhost-kick-uring",)
 
 # The larger part of a scale would be empty.
 LOG_FROM = 12
@@ -163,8 +169,7 @@ def bars_plot(panel):
     rows, tics = [], []
     for i, series in enumerate(panel.series):
         _, median, low, high = series.points[0]
-        colour = int(COLOURS[1 if series.label.startswith("vhost-")
-                             else 7][1:], 16)
+        colour = int(COLOURS[1 if series.label in OURS else 7][1:], 16)
         rows.append(f"{i} {median:.6g} {low:.6g} {high:.6g} {colour}")
         tics.append(f"{quoted(series.label)} {i}")
     return (f"set title {quoted(panel.title)}\nunset xlabel\nunset key\n"
@@ -186,6 +191,21 @@ def license_svg(path):
                    f"\n{rest}")
 
 
+def license_png(path):
+    """A comment of its own, behind the header."""
+    with open(path, "rb") as file:
+        png = file.read()
+    text = b"tEXt" + b"License\0SPDX-License-Identifier: GPL-2.0-only"
+    chunk = struct.pack(">I", len(text) - 4) + text + \
+        struct.pack(">I", zlib.crc32(text))
+    header = 8 + 25  # signature, IHDR
+    with open(path, "wb") as file:
+        file.write(png[:header] + chunk + png[header:])
+
+
+LICENSE = {"svg": license_svg, "png": license_png}
+
+
 def draw(figure, directory):
     """Returns the name, or None if there is nothing to show."""
     panels = [panel for panel in figure.panels if panel.series]
@@ -201,8 +221,7 @@ def draw(figure, directory):
                              columns=columns)
         script += "".join(plot(panel) for panel in panels)
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
-        if kind == "svg":
-            license_svg(path)
+        LICENSE[kind](path)
     return figure.name
 
 

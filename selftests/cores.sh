@@ -54,16 +54,6 @@ irqs() {
 	with "" cores_irqs.sh nvme "$nvme" "$device"
 }
 
-# with "PARAMETERS" PROGRAM LABEL DEVICE [ARGUMENT...]
-with() {
-	read -ra module_parameters <<<"$1"
-	shift
-	want "$1:$2" || return 0
-	module_insert
-	run "$@"
-	rmmod_retry vhost_blk
-}
-
 main() {
 	[[ $(id -u) -eq 0 ]] || die "needs root"
 	echo "KTAP version 1"

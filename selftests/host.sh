@@ -83,7 +83,6 @@ phase_512() {
 	run io_short loop4k "${short4k[@]}"
 
 	poll_save
-	run host_place.sh null512 "${backend[null512]}"
 	run host_bench.sh null512 "${backend[null512]}"
 	for poll in 0 5000; do
 		poll_us $poll

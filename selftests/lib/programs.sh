@@ -61,3 +61,13 @@ module_insert() {
 		die "insmod $VHOST_BLK_KO ${module_parameters[*]}"
 	wait_for test -c /dev/vhost-blk || die "no /dev/vhost-blk"
 }
+
+# with "PARAMETERS" PROGRAM LABEL DEVICE [ARGUMENT...]: run, with a module of its own
+with() {
+	read -ra module_parameters <<<"$1"
+	shift
+	want "$1:$2" || return 0
+	module_insert
+	run "$@"
+	rmmod_retry vhost_blk
+}

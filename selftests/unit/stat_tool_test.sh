@@ -68,8 +68,8 @@ run() {
 	local step=$1 rc=0
 	shift
 
-	STEP=$step /usr/bin/python3 "$tmp/driver.py" "$tool" --sysfs "$top" \
-		"$@" 2>&1 | sed "s|$tmp|TMP|g" || rc=$?
+	STEP=$step env --default-signal=INT /usr/bin/python3 "$tmp/driver.py" \
+		"$tool" --sysfs "$top" "$@" 2>&1 | sed "s|$tmp|TMP|g" || rc=$?
 	[[ $rc -eq 0 ]] || echo "status $rc"
 }
 

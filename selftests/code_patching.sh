@@ -6,16 +6,11 @@
 # somewhere safe, change cpusets. Each is through in ten seconds. And what the
 # tracepoints tell is complete.
 #
-# Run as root, on a host with two CPUs that may crash; an emulated one has to emulate
-# its CPUs in turn (run.sh --one-thread).
-#
-# usage: patching.sh
+# Run by code.sh with a disk as its argument.
 
 set -euo pipefail
 # shellcheck source=selftests/lib/placed.sh
 . "$(dirname "$0")/lib/placed.sh"
-# shellcheck source=selftests/lib/programs.sh
-. "$(dirname "$0")/lib/programs.sh"
 
 limit=$((10 * ${KSFT_TIME_SCALE:-1}))
 tracing=/sys/kernel/tracing
@@ -250,20 +245,9 @@ checks() {
 	check "a start and an end for each request" pairs
 }
 
-main() {
-	[[ $(id -u) -eq 0 ]] || die "needs root"
-	module_insert
-	null_up test_patching
-	placed_begin "$device"
-	undo+=("rmmod_retry vhost_blk" undo_group)
-	# A task that keeps a CPU for twice as long is reported.
-	echo 5 > /proc/sys/kernel/watchdog_thresh
-	log_mark patching
-	leak_mark
-	checks
-	check "kernel log is silent" log_check
-	check "nothing is left behind" leak_check "$disk"
-	tap_end
-}
-
-main
+placed_begin "$1"
+undo+=(undo_group)
+# A task that keeps a CPU for twice as long is reported.
+echo 5 > /proc/sys/kernel/watchdog_thresh
+checks
+tap_end

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Runs the tests in which the kernel replaces code of its own while it runs: as root, on
+# a machine with two CPUs whose kernel takes the module and that may crash. One that is
+# emulated has to emulate its CPUs in turn (the lab: selftests/run.sh host).
+#
+# usage: code.sh [PROGRAM[:BACKEND]...]	shell patterns; default: all
+#
+# VHOST_BLK_KO and KSFT_TIME_SCALE: as for host.sh.
+
+set -euo pipefail
+
+# shellcheck source=selftests/lib/programs.sh
+. "$(dirname "$0")/lib/programs.sh"
+
+wanted=("$@")
+
+main() {
+	[[ $(id -u) -eq 0 ]] || die "needs root"
+	echo "KTAP version 1"
+	trap undo_all EXIT
+	null_up test_code
+	with "" code_place.sh null "$device"
+	with "" code_patching.sh null "$device"
+	undo_all
+	tap_end
+}
+
+main

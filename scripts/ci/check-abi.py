@@ -82,8 +82,8 @@ def only(pattern, text, what):
 
 def attributes(sources):
     """Paths in sysfs and whether they can be written; None: a directory."""
-    raw = sources.raw('sysfs.c')
-    text = sources.file('sysfs.c')
+    raw = sources.raw('sysfs.c') + sources.raw('sysfs_vq.c')
+    text = sources.file('sysfs.c') + sources.file('sysfs_vq.c')
     name = only(r'\.name = "([\w-]+)",\s*\.dev_groups', raw, 'the class')
     queues = only(r'kobject_create_and_add\("(\w+)"', raw, 'queues')
     group = only(r'attribute_group \w+ = \{\s*\.name = "(\w+)"', raw,

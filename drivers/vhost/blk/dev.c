@@ -3,6 +3,7 @@
 #include "backend.h"
 #include "mem.h"
 #include "sysfs.h"
+#include "sysfs_vq.h"
 
 #include <linux/blkdev.h>
 #include <linux/kthread.h>
@@ -247,7 +248,7 @@ struct vhost_blk_vq *vhost_blk_dev_get_vq(struct vhost_blk_dev *dev, u32 i)
 	vq = vhost_blk_vq_alloc(dev->id, i);
 	if (!vq)
 		return ERR_PTR(-ENOMEM);
-	if (vhost_blk_sysfs_add_queue(dev, vq)) {
+	if (vhost_blk_sysfs_add_vq(dev, vq)) {
 		vhost_blk_vq_free(vq);
 		return ERR_PTR(-ENOMEM);
 	}

@@ -10,7 +10,6 @@
 #define VHOST_BLK_SYSFS_H
 
 struct vhost_blk_dev;
-struct vhost_blk_vq;
 
 int vhost_blk_sysfs_register(void);
 void vhost_blk_sysfs_unregister(void);
@@ -19,10 +18,5 @@ int vhost_blk_sysfs_init_dev(struct vhost_blk_dev *dev);
 int vhost_blk_sysfs_add_dev(struct vhost_blk_dev *dev);
 void vhost_blk_sysfs_del_dev(struct vhost_blk_dev *dev);
 void vhost_blk_sysfs_put_dev(struct vhost_blk_dev *dev);
-
-void vhost_blk_sysfs_init_queue(struct vhost_blk_vq *vq);
-int vhost_blk_sysfs_add_queue(struct vhost_blk_dev *dev,
-			      struct vhost_blk_vq *vq);
-void vhost_blk_sysfs_put_queue(struct vhost_blk_vq *vq);
 
 #endif /* VHOST_BLK_SYSFS_H */

@@ -6,7 +6,7 @@
 #include "exact.h"
 #include "mem.h"
 #include "pool.h"
-#include "sysfs.h"
+#include "sysfs_vq.h"
 #include "trace.h"
 #include "worker.h"
 
@@ -65,7 +65,7 @@ struct vhost_blk_vq *vhost_blk_vq_alloc(unsigned int dev_id, unsigned int index)
 	vhost_blk_event_init(vq);
 	init_llist_head(&vq->done);
 	init_completion(&vq->drained);
-	vhost_blk_sysfs_init_queue(vq);
+	vhost_blk_sysfs_init_vq(vq);
 	return vq;
 }
 
@@ -81,7 +81,7 @@ void vhost_blk_vq_free(struct vhost_blk_vq *vq)
 		return;
 	WARN_ON_ONCE(vhost_blk_vq_running(vq));
 	vhost_blk_event_close(vq);
-	vhost_blk_sysfs_put_queue(vq);
+	vhost_blk_sysfs_put_vq(vq);
 }
 
 /* Rings lie in guest memory: the owner cannot point us anywhere else. */

@@ -13,6 +13,8 @@ static const char * const exact[] = {
 	"write_requests", "write_bytes", "write_errors",
 	"flush_requests", "flush_errors", "get_id_requests", "get_id_errors",
 	"unsupported_requests", "invalid_requests", "bounced",
+	"fault_alignment", "fault_range", "fault_read_only", "fault_memory",
+	"fault_device",
 };
 
 /* The others that only grow. */
@@ -357,7 +359,7 @@ struct mistake {
 	uint32_t type;
 	uint64_t sector;
 	int status;		/* -1: none can be given */
-	struct added added[6];
+	struct added added[7];
 };
 
 #define TAKEN	{ "chains", 1 }, { "completed", 1 }
@@ -369,13 +371,16 @@ static const struct mistake mistakes[] = {
 	  { TAKEN, { "bad_chains", 1 } } },
 	{ "read out of range", "16 / 4096 1", VIRTIO_BLK_T_IN, 1ULL << 50,
 	  VIRTIO_BLK_S_IOERR,
-	  { TAKEN, { "read_requests", 1 }, { "read_errors", 1 } } },
+	  { TAKEN, { "read_requests", 1 }, { "read_errors", 1 },
+	    { "fault_range", 1 } } },
 	{ "read of no sectors", "16 / 100 1", VIRTIO_BLK_T_IN, 0,
 	  VIRTIO_BLK_S_IOERR,
-	  { TAKEN, { "read_requests", 1 }, { "read_errors", 1 } } },
+	  { TAKEN, { "read_requests", 1 }, { "read_errors", 1 },
+	    { "fault_alignment", 1 } } },
 	{ "write to a read-only disk", "16 4096 / 1", VIRTIO_BLK_T_OUT, 0,
 	  VIRTIO_BLK_S_IOERR,
-	  { TAKEN, { "write_requests", 1 }, { "write_errors", 1 } } },
+	  { TAKEN, { "write_requests", 1 }, { "write_errors", 1 },
+	    { "fault_read_only", 1 } } },
 	{ "unknown type", "16 / 512 1", 77, 0, VIRTIO_BLK_S_UNSUPP,
 	  { TAKEN, { "unsupported_requests", 1 } } },
 	{ "type not offered", "16 16 / 1", VIRTIO_BLK_T_DISCARD, 0,
@@ -386,9 +391,11 @@ static const struct mistake mistakes[] = {
 	{ "header too short", "8 / 1", VIRTIO_BLK_T_FLUSH, 0,
 	  VIRTIO_BLK_S_IOERR, { TAKEN, { "invalid_requests", 1 } } },
 	{ "header outside memory", "16=0xb0000 / 1", VIRTIO_BLK_T_FLUSH, 0,
-	  VIRTIO_BLK_S_IOERR, { TAKEN, { "invalid_requests", 1 } } },
+	  VIRTIO_BLK_S_IOERR, { TAKEN, { "invalid_requests", 1 },
+	    { "fault_memory", 1 } } },
 	{ "data outside memory", "16 / 4096=0xb0000 1", VIRTIO_BLK_T_IN, 0,
-	  VIRTIO_BLK_S_IOERR, { TAKEN, { "invalid_requests", 1 } } },
+	  VIRTIO_BLK_S_IOERR, { TAKEN, { "invalid_requests", 1 },
+	    { "fault_memory", 1 } } },
 };
 
 FIXTURE(read_only) {
@@ -448,10 +455,12 @@ TEST(errors_of_the_disk_are_counted)
 	static const struct mistake errors[] = {
 		{ "read", "16 / 4096@0 1", VIRTIO_BLK_T_IN, 0,
 		  VIRTIO_BLK_S_IOERR,
-		  { TAKEN, { "read_requests", 1 }, { "read_errors", 1 } } },
+		  { TAKEN, { "read_requests", 1 }, { "read_errors", 1 },
+		    { "fault_device", 1 } } },
 		{ "write", "16 4096@0 / 1", VIRTIO_BLK_T_OUT, 8,
 		  VIRTIO_BLK_S_IOERR,
-		  { TAKEN, { "write_requests", 1 }, { "write_errors", 1 } } },
+		  { TAKEN, { "write_requests", 1 }, { "write_errors", 1 },
+		    { "fault_device", 1 } } },
 	};
 	struct attached a = { 0 };
 	unsigned int i;
@@ -465,34 +474,61 @@ TEST(errors_of_the_disk_are_counted)
 	finish(&a, &s);
 }
 
-/* A status that cannot be written is counted besides its request. */
-TEST_F(disk, lost_status_is_counted)
+/* Makes a request part of which lies in a page that cannot be written. */
+static void expect_protected(struct attached *a, const struct shown *s,
+			     const struct mistake *m)
 {
-	struct guest *g = self->a.g;
+	struct guest *g = a->g;
 	struct counts before, after;
 	struct greq *r;
 	char frame[64];
 	uint64_t gpa;
 
 	ASSERT_EQ(0, guest_alloc(g, G_BULK, G_PAGE, 0, 1, &gpa));
-	snprintf(frame, sizeof(frame), "16 / 1=%#llx",
-		 (unsigned long long)gpa + 8);
-	counts_take(&before, &self->s, 0);
-	r = req_new(self->vq, VIRTIO_BLK_T_FLUSH, 0);
+	snprintf(frame, sizeof(frame), m->frame, (unsigned long long)gpa);
+	ASSERT_TRUE(shown_wait_asleep(s, 0));
+	counts_take(&before, s, 0);
+	r = req_new(a->vq, m->type, m->sector);
 	ASSERT_EQ(0, req_frame(r, frame));
 	ASSERT_EQ(0, mprotect(guest_hva(g, gpa), G_PAGE, PROT_READ));
 	ASSERT_EQ(0, req_submit(r));
 	ASSERT_TRUE(req_wait(r, G_WAIT_MS));
 	ASSERT_EQ(0, mprotect(guest_hva(g, gpa), G_PAGE,
 			      PROT_READ | PROT_WRITE));
-	EXPECT_EQ(0, r->used_len);
+	if (m->status < 0)
+		EXPECT_EQ(0, r->used_len);
+	else
+		EXPECT_EQ(m->status, r->status);
 	req_free(r);
 	guest_free_range(g, gpa, G_PAGE);
-	ASSERT_TRUE(shown_wait_asleep(&self->s, 0));
-	counts_take(&after, &self->s, 0);
-	expect_added("lost status", &before, &after, (struct added[]){
-		TAKEN, { "flush_requests", 1 }, { "lost_status", 1 }, { NULL, 0 },
-	});
+	ASSERT_TRUE(shown_wait_asleep(s, 0));
+	counts_take(&after, s, 0);
+	expect_added(m->what, &before, &after, m->added);
+}
+
+/* A status that cannot be written is counted besides its request. */
+TEST_F(disk, memory_that_cannot_be_written_is_counted)
+{
+	static const struct mistake mistakes[] = {
+		{ "status", "16 / 1=%#llx", VIRTIO_BLK_T_FLUSH, 0, -1,
+		  { TAKEN, { "flush_requests", 1 }, { "lost_status", 1 } } },
+		{ "data", "16 / 4096=%#llx 1", VIRTIO_BLK_T_IN, 0,
+		  VIRTIO_BLK_S_IOERR,
+		  { TAKEN, { "read_requests", 1 }, { "read_errors", 1 },
+		    { "fault_memory", 1 } } },
+		{ "data that is copied", "16 / 100 3996=%#llx 1",
+		  VIRTIO_BLK_T_IN, 0, VIRTIO_BLK_S_IOERR,
+		  { TAKEN, { "read_requests", 1 }, { "read_errors", 1 },
+		    { "bounced", 1 }, { "fault_memory", 1 } } },
+		{ "serial", "16 / 20=%#llx 1", VIRTIO_BLK_T_GET_ID, 0,
+		  VIRTIO_BLK_S_IOERR,
+		  { TAKEN, { "get_id_requests", 1 }, { "get_id_errors", 1 },
+		    { "fault_memory", 1 } } },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(mistakes); i++)
+		expect_protected(&self->a, &self->s, &mistakes[i]);
 }
 
 /* An entry that names no descriptor; returns where it is. */

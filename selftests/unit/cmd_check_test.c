@@ -46,8 +46,9 @@ static bool range_check(struct cmd_data *self, u64 capacity, u64 sector)
 			bool ok;
 
 			limits.block_mask = blocks[b] - 1;
-			ok = vhost_blk_limits_allow(&limits, req->type, sector,
-						    lens[l]);
+			ok = vhost_blk_limits_check(&limits, req->type, sector,
+						    lens[l]) ==
+			     VHOST_BLK_FAULT_NONE;
 			any |= ok;
 			if (ok == (model_check_rw(req, &limits) == MODEL_GOOD))
 				continue;
@@ -96,27 +97,27 @@ TEST_F(cmd, ends_of_the_disk)
 	static const struct {
 		u64 sector;
 		u32 len;
-		bool ok;
+		enum vhost_blk_fault fault;
 	} cases[] = {
-		{ 0, 512, true },
-		{ 99, 512, true },
-		{ 0, 51200, true },
-		{ 99, 1024, false },
-		{ 98, 1024, true },
-		{ 100, 512, false },
-		{ 1100, 512, false },
-		{ 0, 51712, false },
-		{ U64_MAX, 512, false },
-		{ U64_MAX, 1024, false },
-		{ U64_MAX - 7, 4096, false },
-		{ 1ULL << 55, 512, false },
-		{ (1ULL << 55) + 1, 512, false },
-		{ 1ULL << 63, 512, false },
-		{ 99, 1023, false },
-		{ 99, 1536, false },
-		{ 99, 511, false },
-		{ 99, 513, false },
-		{ 0, 0, false },
+		{ 0, 512, VHOST_BLK_FAULT_NONE },
+		{ 99, 512, VHOST_BLK_FAULT_NONE },
+		{ 0, 51200, VHOST_BLK_FAULT_NONE },
+		{ 99, 1024, VHOST_BLK_FAULT_RANGE },
+		{ 98, 1024, VHOST_BLK_FAULT_NONE },
+		{ 100, 512, VHOST_BLK_FAULT_RANGE },
+		{ 1100, 512, VHOST_BLK_FAULT_RANGE },
+		{ 0, 51712, VHOST_BLK_FAULT_RANGE },
+		{ U64_MAX, 512, VHOST_BLK_FAULT_RANGE },
+		{ U64_MAX, 1024, VHOST_BLK_FAULT_RANGE },
+		{ U64_MAX - 7, 4096, VHOST_BLK_FAULT_RANGE },
+		{ 1ULL << 55, 512, VHOST_BLK_FAULT_RANGE },
+		{ (1ULL << 55) + 1, 512, VHOST_BLK_FAULT_RANGE },
+		{ 1ULL << 63, 512, VHOST_BLK_FAULT_RANGE },
+		{ 99, 1023, VHOST_BLK_FAULT_ALIGNMENT },
+		{ 99, 1536, VHOST_BLK_FAULT_RANGE },
+		{ 99, 511, VHOST_BLK_FAULT_ALIGNMENT },
+		{ 99, 513, VHOST_BLK_FAULT_ALIGNMENT },
+		{ 0, 0, VHOST_BLK_FAULT_ALIGNMENT },
 	};
 	static const struct vhost_blk_limits limits = {
 		.capacity = 100,
@@ -128,7 +129,7 @@ TEST_F(cmd, ends_of_the_disk)
 		begin(self, IN, cases[i].sector);
 		seg(self, true, 0x8000, cases[i].len + 1);
 		EXPECT_PARSE(0);
-		EXPECT_EQ(cases[i].ok ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR,
+		EXPECT_EQ(cases[i].fault,
 			  vhost_blk_cmd_check_rw(self->cmd, &limits));
 	}
 	/* Pieces of which each would be in range. */
@@ -137,7 +138,7 @@ TEST_F(cmd, ends_of_the_disk)
 	seg(self, false, 0x8000, 512);
 	seg(self, true, 0x1000, 1);
 	EXPECT_PARSE(0);
-	EXPECT_EQ(VIRTIO_BLK_S_IOERR,
+	EXPECT_EQ(VHOST_BLK_FAULT_RANGE,
 		  vhost_blk_cmd_check_rw(self->cmd, &limits));
 }
 
@@ -146,12 +147,12 @@ TEST_F(cmd, logical_blocks_of_4096)
 	static const struct {
 		u64 sector;
 		u32 sectors;
-		bool ok;
+		enum vhost_blk_fault fault;
 	} cases[] = {
-		{ 8, 8, true },	    { 9, 1, false },	{ 9, 9, false },
-		{ 17, 9, false },   { 16, 4, false },	{ 16, 12, false },
-		{ 9, 8, false },    { 15, 8, false },	{ 992, 8, true },
-		{ 1000, 8, false }, { 992, 16, false }, { 0, 1000, true },
+		{ 8, 8, VHOST_BLK_FAULT_NONE },	    { 9, 1, VHOST_BLK_FAULT_ALIGNMENT },	{ 9, 9, VHOST_BLK_FAULT_ALIGNMENT },
+		{ 17, 9, VHOST_BLK_FAULT_ALIGNMENT },   { 16, 4, VHOST_BLK_FAULT_ALIGNMENT },	{ 16, 12, VHOST_BLK_FAULT_ALIGNMENT },
+		{ 9, 8, VHOST_BLK_FAULT_ALIGNMENT },    { 15, 8, VHOST_BLK_FAULT_ALIGNMENT },	{ 992, 8, VHOST_BLK_FAULT_NONE },
+		{ 1000, 8, VHOST_BLK_FAULT_RANGE }, { 992, 16, VHOST_BLK_FAULT_RANGE }, { 0, 1000, VHOST_BLK_FAULT_NONE },
 	};
 	static const struct vhost_blk_limits limits = {
 		.capacity = 1000,
@@ -164,7 +165,7 @@ TEST_F(cmd, logical_blocks_of_4096)
 		seg(self, false, 1ULL << 32, cases[i].sectors * 512);
 		seg(self, true, 0x8000, 1);
 		EXPECT_PARSE(0);
-		EXPECT_EQ(cases[i].ok ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR,
+		EXPECT_EQ(cases[i].fault,
 			  vhost_blk_cmd_check_rw(self->cmd, &limits));
 	}
 }
@@ -181,12 +182,12 @@ TEST_F(cmd, read_only)
 	seg(self, false, 0x4000, 512);
 	seg(self, true, 0x8000, 1);
 	EXPECT_PARSE(0);
-	EXPECT_EQ(VIRTIO_BLK_S_IOERR,
+	EXPECT_EQ(VHOST_BLK_FAULT_READ_ONLY,
 		  vhost_blk_cmd_check_rw(self->cmd, &limits));
 	begin(self, IN, 0);
 	seg(self, true, 0x4000, 513);
 	EXPECT_PARSE(0);
-	EXPECT_EQ(VIRTIO_BLK_S_OK, vhost_blk_cmd_check_rw(self->cmd, &limits));
+	EXPECT_EQ(VHOST_BLK_FAULT_NONE, vhost_blk_cmd_check_rw(self->cmd, &limits));
 }
 
 /* In place or copied */

@@ -319,7 +319,7 @@ TEST_F(cmd, header_not_in_memory)
 			put_header(self, ends[k] - i, OUT, SECTOR);
 			seg(self, false, ends[k] - i, 16);
 			seg(self, true, 0x8000, 1);
-			EXPECT_PARSE(i == 16 ? 0 : -EINVAL);
+			EXPECT_PARSE(i == 16 ? 0 : -EFAULT);
 			EXPECT_EQ(hva(self, 0x8000), self->cmd->status_hva);
 		}
 		/* At the end of the address space: 0 does not follow. */
@@ -327,14 +327,14 @@ TEST_F(cmd, header_not_in_memory)
 		put_header(self, -(u64)i, OUT, SECTOR);
 		seg(self, false, -(u64)i, 16);
 		seg(self, true, 0x8000, 1);
-		EXPECT_PARSE(i == 0 || i == 16 ? 0 : -EINVAL);
+		EXPECT_PARSE(i == 0 || i == 16 ? 0 : -EFAULT);
 	}
 	/* A piece that wraps is bad even where only its start is needed. */
 	chain_clear(self);
 	put_header(self, -0x100ULL, IN, SECTOR);
 	seg(self, false, -0x100ULL, 0x101);
 	seg(self, true, 0x8000, 513);
-	EXPECT_PARSE(-EINVAL);
+	EXPECT_PARSE(-EFAULT);
 	chain_clear(self);
 	seg(self, false, -0x100ULL, 0x100);
 	seg(self, true, 0x8000, 513);
@@ -351,7 +351,7 @@ TEST_F(cmd, header_that_cannot_be_read)
 		unit_fault.at = hva(self, HDR - 1 + i);
 		unit_fault.len = 1;
 		rig_mem_change(self->mem);
-		EXPECT_EQ(i == 0 || i == 17 ? 0 : -EINVAL,
+		EXPECT_EQ(i == 0 || i == 17 ? 0 : -EFAULT,
 			  vhost_blk_cmd_parse(self->chain, &self->mem->view,
 					      true, self->cmd));
 		EXPECT_EQ(hva(self, 0x8000 + 512), self->cmd->status_hva);
@@ -402,16 +402,16 @@ TEST_F(cmd, data_at_the_edges_of_memory)
 		unsigned int spans;
 	} cases[] = {
 		{ RIG_HOLE - 512, 512, 0, 1 },
-		{ RIG_HOLE - 511, 512, -EINVAL, 0 },
-		{ RIG_HOLE - 256, 512, -EINVAL, 0 },
-		{ RIG_HOLE - 1, 512, -EINVAL, 0 },
-		{ RIG_HOLE, 512, -EINVAL, 0 },
-		{ RIG_HOLE + RIG_HOLE_LEN - 1, 512, -EINVAL, 0 },
+		{ RIG_HOLE - 511, 512, -EFAULT, 0 },
+		{ RIG_HOLE - 256, 512, -EFAULT, 0 },
+		{ RIG_HOLE - 1, 512, -EFAULT, 0 },
+		{ RIG_HOLE, 512, -EFAULT, 0 },
+		{ RIG_HOLE + RIG_HOLE_LEN - 1, 512, -EFAULT, 0 },
 		{ RIG_HOLE + RIG_HOLE_LEN, 512, 0, 1 },
 		/* the end of one region, a hole, the start of the next */
-		{ RIG_HOLE - 512, RIG_HOLE_LEN + 1024, -EINVAL, 0 },
+		{ RIG_HOLE - 512, RIG_HOLE_LEN + 1024, -EFAULT, 0 },
 		{ 0x20000 - 1, 1, 0, 1 },
-		{ 0x20000, 1, -EINVAL, 0 },
+		{ 0x20000, 1, -EFAULT, 0 },
 		/* neighbours: apart in the process, or together */
 		{ 0x10000 - 512, 1024, 0, 2 },
 		{ 0x14000 - 512, 1024, 0, 1 },
@@ -419,13 +419,13 @@ TEST_F(cmd, data_at_the_edges_of_memory)
 		{ 0, RIG_HOLE, 0, 2 },
 		/* the end of the address space */
 		{ -512ULL, 512, 0, 1 },
-		{ -511ULL, 512, -EINVAL, 0 },
-		{ -256ULL, 512, -EINVAL, 0 },
-		{ U64_MAX, 512, -EINVAL, 0 },
-		{ -0x10000ULL - 1, 512, -EINVAL, 0 },
+		{ -511ULL, 512, -EFAULT, 0 },
+		{ -256ULL, 512, -EFAULT, 0 },
+		{ U64_MAX, 512, -EFAULT, 0 },
+		{ -0x10000ULL - 1, 512, -EFAULT, 0 },
 		{ -0x10000ULL, 0x10000, 0, 1 },
-		{ -0x10000ULL, 0x10001, -EINVAL, 0 },
-		{ 1ULL << 63, 512, -EINVAL, 0 },
+		{ -0x10000ULL, 0x10001, -EFAULT, 0 },
+		{ 1ULL << 63, 512, -EFAULT, 0 },
 		{ 0, U32_MAX, -EINVAL, 0 },
 		{ U64_MAX, U32_MAX, -EINVAL, 0 },
 	};
@@ -537,13 +537,13 @@ TEST_F(cmd, as_many_spans_as_allowed)
 				    (i < cross ? 512 : 1024),
 			    1024);
 		seg(self, true, 0x8000, 1);
-		want = 1022 + cross <= VHOST_BLK_MAX_SPANS ? 0 : -EINVAL;
+		want = 1022 + cross <= VHOST_BLK_MAX_SPANS ? 0 : -EFAULT;
 		EXPECT_EQ(want, vhost_blk_cmd_parse(self->chain, &view, true,
 						    self->cmd));
 		EXPECT_EQ(want, model_parse(region, nr, true, &self->d->chain,
 					    &self->d->req) == MODEL_GOOD ?
 					0 :
-					-EINVAL);
+					-EFAULT);
 		if (!want)
 			EXPECT_EQ(1022 + cross, self->cmd->nr_spans);
 	}

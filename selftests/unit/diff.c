@@ -113,15 +113,20 @@ static void same_request(struct diff *d)
 void diff_check_rw(struct diff *d, const struct vhost_blk_limits *limits,
 		   enum diff_outcome *outcome)
 {
+	static const enum vhost_blk_fault faults[] = {
+		[MODEL_MISALIGNED] = VHOST_BLK_FAULT_ALIGNMENT,
+		[MODEL_BEYOND] = VHOST_BLK_FAULT_RANGE,
+		[MODEL_PROTECTED] = VHOST_BLK_FAULT_READ_ONLY,
+		[MODEL_GOOD] = VHOST_BLK_FAULT_NONE,
+	};
 	enum model_verdict want = model_check_rw(&d->req, limits);
-	u8 got = vhost_blk_cmd_check_rw(&d->cmd, limits);
+	enum vhost_blk_fault got = vhost_blk_cmd_check_rw(&d->cmd, limits);
 	enum model_bounce bounce;
 	unsigned int pages;
 
-	same(d, "check_rw", got,
-	     want == MODEL_GOOD ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
+	same(d, "check_rw", got, faults[want]);
 	*outcome = DIFF_REFUSED;
-	if (got != VIRTIO_BLK_S_OK)
+	if (got != VHOST_BLK_FAULT_NONE)
 		return;
 
 	bounce = model_bounce(&d->req, limits, &pages);
@@ -139,6 +144,12 @@ enum diff_outcome diff_parse(struct diff *d,
 {
 	struct rig_mem *mem = d->rig->mem;
 	enum diff_outcome outcome;
+	static const int results[] = {
+		[MODEL_MALFORMED] = -EBADMSG,
+		[MODEL_INVALID] = -EINVAL,
+		[MODEL_UNREACHABLE] = -EFAULT,
+		[MODEL_GOOD] = 0,
+	};
 	enum model_verdict want;
 	int got;
 
@@ -146,10 +157,8 @@ enum diff_outcome diff_parse(struct diff *d,
 			   &d->req);
 	got = vhost_blk_cmd_parse(d->rig->chain, &mem->view, d->rig->le,
 				  &d->cmd);
-	same(d, "parse", got,
-	     want == MODEL_GOOD	   ? 0 :
-	     want == MODEL_INVALID ? -EINVAL :
-				     -EBADMSG);
+	d->parsed = got;
+	same(d, "parse", (u64)got, (u64)results[want]);
 	if (got == -EBADMSG || d->failed)
 		return DIFF_NO_STATUS;
 	same(d, "status_hva", d->cmd.status_hva, d->req.status);

@@ -27,6 +27,7 @@ struct diff {
 	struct model_chain chain;
 	struct model_request req;
 	struct vhost_blk_cmd cmd;
+	int parsed; /* what vhost_blk_cmd_parse() said last */
 	unsigned long count[DIFF_OUTCOMES];
 	bool failed;
 	char why[200];

@@ -231,7 +231,7 @@ enum model_verdict model_parse(const struct vhost_memory_region *region,
 		u64 n = min(p->len, (u64)(sizeof(header) - got));
 
 		if (wraps(p) || !copy(region, nr, p->gpa, n, header + got))
-			return MODEL_INVALID;
+			return MODEL_UNREACHABLE;
 		got += n;
 	}
 	req->type = number(header, 4, le);
@@ -257,7 +257,7 @@ enum model_verdict model_parse(const struct vhost_memory_region *region,
 	if (req->data_len > 4 << 20)
 		return MODEL_INVALID;
 	if (!find_data(region, nr, chain, req->type != 1, skip, req))
-		return MODEL_INVALID;
+		return MODEL_UNREACHABLE;
 	return MODEL_GOOD;
 }
 
@@ -269,13 +269,13 @@ enum model_verdict model_check_rw(const struct model_request *req,
 	u128 block = (u128)limits->block_mask + 1;
 
 	if (!req->data_len || req->data_len % 512)
-		return MODEL_INVALID;
+		return MODEL_MISALIGNED;
 	if (first % block || end % block)
-		return MODEL_INVALID;
+		return MODEL_MISALIGNED;
 	if (end > (u128)limits->capacity * 512)
-		return MODEL_INVALID;
+		return MODEL_BEYOND;
 	if (req->type == 1 && limits->read_only)
-		return MODEL_INVALID;
+		return MODEL_PROTECTED;
 	return MODEL_GOOD;
 }
 

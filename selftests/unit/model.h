@@ -16,6 +16,10 @@ enum model_verdict {
 	MODEL_DAMAGED,	 /* the ring cannot be used any more */
 	MODEL_MALFORMED, /* no request, or none that can be answered */
 	MODEL_INVALID,	 /* to be answered with an I/O error */
+	MODEL_UNREACHABLE, /* the same: not in guest memory */
+	MODEL_MISALIGNED, /* the same: the disk has only whole blocks */
+	MODEL_BEYOND,	 /* the same: the disk ends before */
+	MODEL_PROTECTED, /* the same: the disk is not to be written to */
 	MODEL_GOOD,
 };
 

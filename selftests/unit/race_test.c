@@ -296,7 +296,7 @@ static void check_cmd(struct race_data *self)
 	ASSERT_EQ(c->data_len, sum);
 	if (c->type > VIRTIO_BLK_T_OUT)
 		return;
-	if (vhost_blk_cmd_check_rw(c, &limits) != VIRTIO_BLK_S_OK)
+	if (vhost_blk_cmd_check_rw(c, &limits) != VHOST_BLK_FAULT_NONE)
 		return;
 	ASSERT_EQ(VIRTIO_BLK_T_IN, c->type);
 	ASSERT_LT(c->sector, CAPACITY);

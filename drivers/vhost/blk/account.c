@@ -59,6 +59,31 @@ static void vhost_blk_account_count(const struct vhost_blk_req *req, u8 status)
 	}
 }
 
+/**
+ * vhost_blk_account_fault() - count why a request is refused
+ * @stats: of its queue
+ * @fault: the reason
+ *
+ * Context: worker.
+ */
+void vhost_blk_account_fault(struct vhost_blk_stats *stats,
+			     enum vhost_blk_fault fault)
+{
+	switch (fault) {
+	case VHOST_BLK_FAULT_NONE:
+		break;
+	case VHOST_BLK_FAULT_ALIGNMENT:
+		vhost_blk_stat_inc(stats, fault_alignment);
+		break;
+	case VHOST_BLK_FAULT_RANGE:
+		vhost_blk_stat_inc(stats, fault_range);
+		break;
+	case VHOST_BLK_FAULT_READ_ONLY:
+		vhost_blk_stat_inc(stats, fault_read_only);
+		break;
+	}
+}
+
 /* How long it took, with the device and in all. */
 static void vhost_blk_account_time(const struct vhost_blk_req *req, u8 status,
 				   u32 len)

@@ -136,8 +136,10 @@ static int vhost_blk_cmd_translate(struct vhost_blk_cmd *cmd,
  *
  * Context: worker with the owner's mm in use; may sleep on a page fault.
  * Return: 0, and @cmd's header and data are complete; -EBADMSG when the request
- * has no status byte to write to; -EINVAL when it is to be answered with
- * VIRTIO_BLK_S_IOERR, only status_hva is valid.
+ * has no status byte to write to. When it is to be answered with
+ * VIRTIO_BLK_S_IOERR, and only status_hva is valid: -EINVAL when the header is
+ * short or the data too long, -EFAULT when one of them is not in guest memory
+ * or could not be read.
  */
 int vhost_blk_cmd_parse(const struct vhost_blk_chain *chain,
 			struct vhost_blk_view *view, bool little_endian,
@@ -158,9 +160,10 @@ int vhost_blk_cmd_parse(const struct vhost_blk_chain *chain,
 	ret = vhost_blk_cmd_find_status(chain, view, cmd);
 	if (ret)
 		return ret;
-	if (chain->out_len < sizeof(hdr) ||
-	    vhost_blk_cmd_read_header(&out, view, &hdr))
+	if (chain->out_len < sizeof(hdr))
 		return -EINVAL;
+	if (vhost_blk_cmd_read_header(&out, view, &hdr))
+		return -EFAULT;
 
 	cmd->type = __virtio32_to_cpu(little_endian, hdr.type);
 	cmd->sector = __virtio64_to_cpu(little_endian, hdr.sector);
@@ -181,35 +184,36 @@ int vhost_blk_cmd_parse(const struct vhost_blk_chain *chain,
 		break;
 	}
 
-	if (cmd->data_len > VHOST_BLK_MAX_BYTES ||
-	    vhost_blk_cmd_translate(cmd, view, data))
+	if (cmd->data_len > VHOST_BLK_MAX_BYTES)
 		return -EINVAL;
-	return 0;
+	return vhost_blk_cmd_translate(cmd, view, data);
 }
 
 /**
- * vhost_blk_limits_allow() - does a device allow this access?
+ * vhost_blk_limits_check() - does a device allow this access?
  * @limits: of the device
  * @type: VIRTIO_BLK_T_IN or VIRTIO_BLK_T_OUT
  * @sector: first sector, any value
  * @len: bytes, any value
  *
- * Return: true when the access is made of whole logical blocks, inside the
- * device, and no write to a read-only one.
+ * Return: VHOST_BLK_FAULT_NONE, or the first reason why not.
  */
-bool vhost_blk_limits_allow(const struct vhost_blk_limits *limits, u32 type,
-			    u64 sector, u64 len)
+enum vhost_blk_fault
+vhost_blk_limits_check(const struct vhost_blk_limits *limits, u32 type,
+		       u64 sector, u64 len)
 {
 	u64 sectors = len >> VHOST_BLK_SECTOR_SHIFT;
 	u32 sector_mask = limits->block_mask >> VHOST_BLK_SECTOR_SHIFT;
 
 	if (!len || len & VHOST_BLK_SECTOR_MASK || len & limits->block_mask)
-		return false;
+		return VHOST_BLK_FAULT_ALIGNMENT;
 	if (sector & sector_mask)
-		return false;
+		return VHOST_BLK_FAULT_ALIGNMENT;
 	if (sectors > limits->capacity || sector > limits->capacity - sectors)
-		return false;
-	return type != VIRTIO_BLK_T_OUT || !limits->read_only;
+		return VHOST_BLK_FAULT_RANGE;
+	if (type == VIRTIO_BLK_T_OUT && limits->read_only)
+		return VHOST_BLK_FAULT_READ_ONLY;
+	return VHOST_BLK_FAULT_NONE;
 }
 
 /* Can all data go to the device in place? Counts the pages on the way. */
@@ -250,15 +254,17 @@ static void vhost_blk_cmd_plan(struct vhost_blk_cmd *cmd,
  * wrong may leave here. On success the way of the data is decided: bounce and
  * nr_pages are set.
  *
- * Return: VIRTIO_BLK_S_OK or VIRTIO_BLK_S_IOERR.
+ * Return: VHOST_BLK_FAULT_NONE, or why it may not.
  */
-u8 vhost_blk_cmd_check_rw(struct vhost_blk_cmd *cmd,
-			  const struct vhost_blk_limits *limits)
+enum vhost_blk_fault
+vhost_blk_cmd_check_rw(struct vhost_blk_cmd *cmd,
+		       const struct vhost_blk_limits *limits)
 {
-	if (!vhost_blk_limits_allow(limits, cmd->type, cmd->sector,
-				    cmd->data_len))
-		return VIRTIO_BLK_S_IOERR;
+	enum vhost_blk_fault fault;
 
-	vhost_blk_cmd_plan(cmd, limits);
-	return VIRTIO_BLK_S_OK;
+	fault = vhost_blk_limits_check(limits, cmd->type, cmd->sector,
+				       cmd->data_len);
+	if (fault == VHOST_BLK_FAULT_NONE)
+		vhost_blk_cmd_plan(cmd, limits);
+	return fault;
 }

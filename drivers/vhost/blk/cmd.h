@@ -36,6 +36,20 @@ struct vhost_blk_limits {
 };
 
 /**
+ * enum vhost_blk_fault - why a device does not allow an access
+ * @VHOST_BLK_FAULT_NONE: it does
+ * @VHOST_BLK_FAULT_ALIGNMENT: not whole logical blocks, or none
+ * @VHOST_BLK_FAULT_RANGE: not inside the device
+ * @VHOST_BLK_FAULT_READ_ONLY: a write to a device that is read-only
+ */
+enum vhost_blk_fault {
+	VHOST_BLK_FAULT_NONE,
+	VHOST_BLK_FAULT_ALIGNMENT,
+	VHOST_BLK_FAULT_RANGE,
+	VHOST_BLK_FAULT_READ_ONLY,
+};
+
+/**
  * struct vhost_blk_cmd - a request, parsed and checked
  * @type: VIRTIO_BLK_T_* as the guest gave it
  * @sector: first sector, as the guest gave it
@@ -60,9 +74,11 @@ struct vhost_blk_cmd {
 int vhost_blk_cmd_parse(const struct vhost_blk_chain *chain,
 			struct vhost_blk_view *view, bool little_endian,
 			struct vhost_blk_cmd *cmd);
-bool vhost_blk_limits_allow(const struct vhost_blk_limits *limits, u32 type,
-			    u64 sector, u64 len);
-u8 vhost_blk_cmd_check_rw(struct vhost_blk_cmd *cmd,
-			  const struct vhost_blk_limits *limits);
+enum vhost_blk_fault
+vhost_blk_limits_check(const struct vhost_blk_limits *limits, u32 type,
+		       u64 sector, u64 len);
+enum vhost_blk_fault
+vhost_blk_cmd_check_rw(struct vhost_blk_cmd *cmd,
+		       const struct vhost_blk_limits *limits);
 
 #endif /* VHOST_BLK_CMD_H */

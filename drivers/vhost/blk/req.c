@@ -158,19 +158,23 @@ static int vhost_blk_req_execute_rw(struct vhost_blk_req *req,
 				    struct vhost_blk_cmd *cmd)
 {
 	struct vhost_blk_vq *vq = req->vq;
-	u8 status;
+	enum vhost_blk_fault fault;
 
-	status = vhost_blk_cmd_check_rw(cmd, &vq->limits);
-	if (status != VIRTIO_BLK_S_OK)
-		return status;
+	fault = vhost_blk_cmd_check_rw(cmd, &vq->limits);
+	if (fault != VHOST_BLK_FAULT_NONE) {
+		vhost_blk_account_fault(&vq->stats, fault);
+		return VIRTIO_BLK_S_IOERR;
+	}
 
 	if (vq->pinned && cmd->nr_pages > vq->max_pinned - vq->pinned) {
 		vq->stalled = req;
 		return VHOST_BLK_REQ_PENDING;
 	}
 
-	if (vhost_blk_build_rw(req, cmd))
+	if (vhost_blk_build_rw(req, cmd)) {
+		vhost_blk_stat_inc(&vq->stats, fault_memory);
 		return VIRTIO_BLK_S_IOERR;
+	}
 	req->mask = vq->limits.block_mask | vq->limits.dma_mask;
 	req->nr_pages = cmd->nr_pages;
 	WRITE_ONCE(vq->pinned, vq->pinned + req->nr_pages);
@@ -203,8 +207,10 @@ static int vhost_blk_req_execute_get_id(struct vhost_blk_req *req,
 	memcpy(str, serial->str, sizeof(str));
 	spin_unlock(&serial->lock);
 
-	if (vhost_blk_span_copy(&cur, str, sizeof(str), true))
+	if (vhost_blk_span_copy(&cur, str, sizeof(str), true)) {
+		vhost_blk_stat_inc(&req->vq->stats, fault_memory);
 		return VIRTIO_BLK_S_IOERR;
+	}
 	return VIRTIO_BLK_S_OK;
 }
 
@@ -271,6 +277,8 @@ int vhost_blk_req_take(struct vhost_blk_vq *vq)
 	req->data_len = ret ? 0 : cmd->data_len;
 	trace_vhost_blk_request_start(req);
 
+	if (ret == -EFAULT)
+		vhost_blk_stat_inc(&vq->stats, fault_memory);
 	if (ret)
 		vhost_blk_req_complete(req, VIRTIO_BLK_S_IOERR);
 	else
@@ -283,8 +291,10 @@ static void vhost_blk_req_finish(struct vhost_blk_req *req, u8 status)
 {
 	struct vhost_blk_vq *vq = req->vq;
 
-	if (vhost_blk_build_release(req, status == VIRTIO_BLK_S_OK))
+	if (vhost_blk_build_release(req, status == VIRTIO_BLK_S_OK)) {
+		vhost_blk_stat_inc(&vq->stats, fault_memory);
 		status = VIRTIO_BLK_S_IOERR;
+	}
 	WRITE_ONCE(vq->pinned, vq->pinned - req->nr_pages);
 	vq->room = true;
 	vhost_blk_req_complete(req, status);
@@ -313,13 +323,16 @@ void vhost_blk_req_end_cached(struct vhost_blk_req *req,
 static bool vhost_blk_req_still_allowed(const struct vhost_blk_req *req)
 {
 	struct vhost_blk_limits limits;
+	enum vhost_blk_fault fault = VHOST_BLK_FAULT_ALIGNMENT;
 
 	if (req->type == VIRTIO_BLK_T_FLUSH)
 		return true;
 	vhost_blk_req_limits(req->vq, &limits);
-	return !((limits.block_mask | limits.dma_mask) & ~req->mask) &&
-	       vhost_blk_limits_allow(&limits, req->type, req->sector,
-				      req->data_len);
+	if (!((limits.block_mask | limits.dma_mask) & ~req->mask))
+		fault = vhost_blk_limits_check(&limits, req->type, req->sector,
+					       req->data_len);
+	vhost_blk_account_fault(&req->vq->stats, fault);
+	return fault == VHOST_BLK_FAULT_NONE;
 }
 
 /**
@@ -443,6 +456,8 @@ void vhost_blk_req_end(struct vhost_blk_req *req)
 		return;
 	}
 
+	if (unlikely(status != VIRTIO_BLK_S_OK))
+		vhost_blk_stat_inc(&vq->stats, fault_device);
 	vhost_blk_req_finish(req, status);
 }
 

@@ -37,7 +37,12 @@
 	X(get_id_requests)						\
 	X(get_id_errors)						\
 	X(unsupported_requests)	/* of a type that is not known */	\
-	X(invalid_requests)	/* whose header could not be read */	\
+	X(invalid_requests)	/* that could not be understood */	\
+	X(fault_alignment)	/* why requests failed: no whole blocks */ \
+	X(fault_range)		/* beyond the end of the disk */	\
+	X(fault_read_only)	/* a write where none is allowed */	\
+	X(fault_memory)		/* guest memory not there, none to copy to */ \
+	X(fault_device)		/* the disk said so */			\
 	X(bounced)		/* requests whose data was copied */	\
 	X(requeued)		/* submissions repeated for want of a tag */ \
 	X(kicks_avoided)	/* chains taken that no kick told of */	\

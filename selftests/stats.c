@@ -908,7 +908,7 @@ static const struct {
 	{ "poll_ns_grow", 1024 },
 	{ "poll_ns_grow_start", 1000000000 },
 	{ "poll_ns_shrink", 1024 },
-	{ "hold_us", 2500 },
+	{ "hold_us", 10000 },
 	{ "poll_device", 1 },
 };
 

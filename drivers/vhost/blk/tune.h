@@ -20,7 +20,7 @@
 	  "what a polling window of 0 grows to, in ns")			\
 	X(poll_ns_shrink, 2, VHOST_BLK_POLL_FACTOR_MAX,			\
 	  "divisor by which the polling window shrinks; 0: to 0 at once") \
-	X(hold_us, 200, 2500,						\
+	X(hold_us, 200, 10000,						\
 	  "how long an interrupt waits for the next chain, in us; 0: never") \
 	X(poll_device, 0, 1,						\
 	  "1: take completions from the disk's poll queues, if it has any")

@@ -293,6 +293,64 @@ TEST_F(ring, sleeps_when_idle)
 	EXPECT_TRUE(one(self->vq));
 }
 
+/*
+ * One request every 300 us, up to 16 under way, taken back when an interrupt
+ * comes.
+ */
+static void submit_slowly(struct gvq *vq, struct lean *l, unsigned int ms)
+{
+	int64_t end = now_ms() + ms;
+
+	while (now_ms() < end) {
+		if (l->nr_spare) {
+			lean_push(l, 1);
+			lean_publish(l);
+		}
+		usleep(300);
+		if (!event_wait(vq->call, 0))
+			continue;
+		ASSERT_GE(lean_reap(l), 0);
+		if (vq->g->features & G_EVENT_IDX)
+			vq_set_used_event(vq, vq->last_used);
+	}
+}
+
+/*
+ * While an interrupt is held for requests that come slowly the worker sleeps,
+ * without a kick for each.
+ */
+TEST_F(ring, naps_while_an_interrupt_is_held)
+{
+	uint64_t waited, lived;
+	struct halts h;
+	struct lean l;
+
+	set_window(&self->s, 0, 10000, 2, 2);
+	shown_set(&self->s, 0, "hold_us", 10000);
+	if (variant->features & G_EVENT_IDX)
+		vq_set_used_event(self->vq, self->vq->last_used);
+	else
+		vq_set_avail_flags(self->vq, 0);
+	ASSERT_EQ(0, lean_init(&l, self->vq, 16, VIRTIO_BLK_T_IN, 64));
+	submit_slowly(self->vq, &l, scaled_ms(300));
+	halts_now(&h, &self->s);
+	waited = shown_stat(&self->s, 0, "halt_wait_ns");
+	lived = shown_stat(&self->s, 0, "lifetime_ns");
+	submit_slowly(self->vq, &l, scaled_ms(500));
+	waited = shown_stat(&self->s, 0, "halt_wait_ns") - waited;
+	lived = shown_stat(&self->s, 0, "lifetime_ns") - lived;
+	halts_since(&h, &self->s);
+	ksft_log("asleep for %llu of %llu us", (unsigned long long)waited / 1000,
+		 (unsigned long long)lived / 1000);
+	EXPECT_GE(h.chains, 100);
+	EXPECT_LE(4 * h.sent, h.chains);
+	EXPECT_LE(4 * h.kicks, h.chains);
+	EXPECT_GE(2 * waited, lived);
+	keep_quiet(self->vq);
+	ASSERT_TRUE(lean_drain(&l, G_WAIT_MS));
+	lean_free(&l);
+}
+
 /* Always @depth chains under way, @n in all. */
 static void keep_going(struct attached *a, unsigned int depth, unsigned int n)
 {

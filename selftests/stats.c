@@ -974,7 +974,7 @@ TEST_F(disk, module_parameter_holds_where_nothing_is_set)
 	ASSERT_EQ(0, file_put(param, "124\n"));
 	EXPECT_EQ(7, shown_number(&self->s, 0, "hold_us"));
 	EXPECT_EQ(124, shown_number(&self->s, 1, "hold_us"));
-	EXPECT_ERRNO(EINVAL, file_put(param, "2501\n"));
+	EXPECT_ERRNO(EINVAL, file_put(param, "10001\n"));
 	EXPECT_ERRNO(EINVAL, file_put(param, "many\n"));
 	EXPECT_EQ(124, shown_param("hold_us"));
 	snprintf(text, sizeof(text), "%llu\n", (unsigned long long)was);

@@ -78,7 +78,10 @@ typedef __s64 s64;
 		unit_a > unit_b ? unit_a : unit_b; \
 	})
 
+#define min3(a, b, c) min((__typeof__(a))min(a, b), c)
 #define clamp(val, lo, hi) min(max(val, lo), hi)
+
+#define div_u64(a, b) ((u64)(a) / (u32)(b))
 
 /* A warning ends the test. */
 #define WARN_ON_ONCE(x)            \

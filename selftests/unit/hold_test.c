@@ -5,8 +5,9 @@
  * The driver keeps up to depth requests under way. It submits one after the other,
  * each taking submit_ns, and interrupts what it does for irq_ns to take back
  * what has been published. Once every stall_every_ns it stands still for
- * stall_ns, as a vCPU does whose core is wanted for something else. The device completes one request after the other, each
- * taking disk_ns; the worker looks at everything once per STEP.
+ * stall_ns, as a vCPU does whose core is wanted for something else. The device
+ * completes one request after the other, each taking disk_ns; the worker looks at
+ * everything once per STEP, but when it naps.
  */
 #include "ksft.h"
 #include "hold.h"
@@ -19,16 +20,20 @@ struct sim {
 	struct vhost_blk_hold hold;
 	unsigned int depth;
 	u64 submit_ns, irq_ns, disk_ns, stall_ns, stall_every_ns;
+	bool naps;
 	/* the driver */
 	unsigned int under_way;
 	u64 busy_until, stalled_at;
 	bool irq;
+	/* the worker */
+	unsigned int unseen;
+	u64 awake_at;
 	/* the device: when each request will be complete, oldest first */
 	u64 ready[MAX_DEPTH];
 	unsigned int first, in_flight, published;
 	u64 disk_free;
 	/* what came out */
-	u64 done, interrupts, longest_hold;
+	u64 done, interrupts, longest_hold, asleep_ns;
 };
 
 static void sim_driver(struct sim *s, u64 now)
@@ -52,14 +57,27 @@ static void sim_driver(struct sim *s, u64 now)
 			s->disk_free;
 		s->under_way++;
 		s->busy_until = now + s->submit_ns;
-		vhost_blk_hold_arrived(&s->hold, 1, now);
+		s->unseen++;
 	}
+}
+
+static void sim_nap(struct sim *s, u64 now)
+{
+	u32 ns = vhost_blk_hold_nap(&s->hold, now);
+
+	s->awake_at = now + ns;
+	s->asleep_ns += ns;
 }
 
 static void sim_worker(struct sim *s, u64 now)
 {
 	unsigned int nr = 0;
 
+	if (now < s->awake_at)
+		return;
+	if (s->unseen)
+		vhost_blk_hold_arrived(&s->hold, s->unseen, now);
+	s->unseen = 0;
 	while (s->in_flight && s->ready[s->first] <= now) {
 		s->first = (s->first + 1) % MAX_DEPTH;
 		s->in_flight--;
@@ -75,6 +93,8 @@ static void sim_worker(struct sim *s, u64 now)
 		s->irq = true;
 		s->interrupts++;
 	}
+	if (s->hold.held && s->naps)
+		sim_nap(s, now);
 }
 
 static void sim_run(struct sim *s, u64 ns)
@@ -280,6 +300,64 @@ TEST(no_completion_waits_longer_than_promised)
 		ASSERT_LE(now - since, 5ULL * MAX_NS);
 	}
 	EXPECT_GE(now - since, 4ULL * MAX_NS);
+}
+
+/* A guest that needs 300 us for a request, as an emulated one may. */
+TEST(naps_between_requests_that_come_slowly)
+{
+	struct sim s[2] = { 0 };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		s[i].depth = 32;
+		s[i].submit_ns = 300000;
+		s[i].irq_ns = 1000000;
+		s[i].naps = i;
+		vhost_blk_hold_init(&s[i].hold, 8000000);
+		sim_run(&s[i], 500000000ULL);
+		s[i].done = 0;
+		s[i].interrupts = 0;
+		s[i].asleep_ns = 0;
+		sim_run(&s[i], 2000000000ULL);
+		ksft_log("%llu requests, %llu interrupts, asleep %llu ms",
+			 s[i].done, s[i].interrupts, s[i].asleep_ns / 1000000);
+		EXPECT_GE(s[i].done, 16 * s[i].interrupts);
+	}
+	EXPECT_EQ(0, s[0].asleep_ns);
+	EXPECT_GE(s[1].asleep_ns, 1500000000ULL);
+	EXPECT_GE(s[1].done * 100, s[0].done * 95);
+	/* as far apart as they are, not as they were found */
+	EXPECT_LE(s[1].hold.gap_ns, 2 * s[0].hold.gap_ns);
+}
+
+TEST(no_nap_is_longer_than_the_interrupt_may_wait)
+{
+	struct vhost_blk_hold h;
+	const u64 now = 1000000;
+	u64 at;
+
+	vhost_blk_hold_init(&h, 8000000);
+	h.gap_ns = 300000;
+	h.target = 32;
+	h.last = now;
+	vhost_blk_hold_add(&h, 1, now);
+	EXPECT_EQ(300000, vhost_blk_hold_nap(&h, now));
+	for (at = now; !vhost_blk_hold_over(&h, at); at += 10000) {
+		u32 ns = vhost_blk_hold_nap(&h, at);
+
+		EXPECT_FALSE(ns && vhost_blk_hold_over(&h, at + ns));
+		EXPECT_FALSE(ns && ns < 50000);
+	}
+	EXPECT_EQ(0, vhost_blk_hold_nap(&h, at));
+	/* a part of the longest wait at most, and not for next to nothing */
+	h.gap_ns = 8000000;
+	EXPECT_EQ(2000000, vhost_blk_hold_nap(&h, now));
+	h.gap_ns = 49999;
+	EXPECT_EQ(0, vhost_blk_hold_nap(&h, now));
+	h.gap_ns = 50000;
+	EXPECT_EQ(50000, vhost_blk_hold_nap(&h, now));
+	h.max_ns = 0;
+	EXPECT_EQ(0, vhost_blk_hold_nap(&h, now));
 }
 
 TEST(zero_holds_nothing)

@@ -19,13 +19,14 @@
 
 /*
  * Nothing waits for a request of the queue to end but the driver: the worker
- * may take chains and sleeps for want of them.
+ * may take chains and sleeps for want of them, and not just until an interrupt
+ * is due that it holds.
  */
 static bool vhost_blk_direct_nobody_waits(const struct vhost_blk_vq *vq)
 {
-	return !vq->nr_retry && !vq->stalled && !vq->refused && !vq->settle &&
-	       !vq->broken && vq->free && !READ_ONCE(vq->stopping) &&
-	       llist_empty(&vq->done);
+	return !vq->hold.held && !vq->nr_retry && !vq->stalled &&
+	       !vq->refused && !vq->settle && !vq->broken && vq->free &&
+	       !READ_ONCE(vq->stopping) && llist_empty(&vq->done);
 }
 
 /* Its data lies in the cache alone, and no page there is to be dropped. */

@@ -35,6 +35,12 @@
 /* When the driver was late a target keeps this many quarters, at least. */
 #define VHOST_BLK_HOLD_KEEP 3
 
+/* Less than this, in ns, is not worth a sleep: to wake up takes as long. */
+#define VHOST_BLK_HOLD_NAP_MIN 50000U
+
+/* No nap is longer than this part of the longest gap. */
+#define VHOST_BLK_HOLD_NAP_PART 4
+
 /* No completion waits longer than this many times the longest gap. */
 #define VHOST_BLK_HOLD_TOTAL 4
 
@@ -55,6 +61,7 @@ void vhost_blk_hold_init(struct vhost_blk_hold *hold, u32 max_ns)
 	hold->interval = VHOST_BLK_HOLD_INTERVAL_MIN;
 	hold->countdown = hold->interval;
 	hold->probing = false;
+	hold->napped = false;
 }
 
 /**
@@ -71,11 +78,15 @@ void vhost_blk_hold_arrived(struct vhost_blk_hold *hold, unsigned int nr,
 		u64 since = max(hold->last, hold->since);
 		u64 gap = now > since ? now - since : 0;
 
+		/* They came one by one, while nobody looked. */
+		if (hold->napped)
+			gap = div_u64(gap, nr);
 		gap = min_t(u64, gap, hold->max_ns);
 		hold->gap_ns = (hold->gap_ns * 7ULL + gap) / 8;
 		hold->arrived += nr;
 	}
 	hold->last = now;
+	hold->napped = false;
 }
 
 /**
@@ -91,6 +102,18 @@ void vhost_blk_hold_add(struct vhost_blk_hold *hold, unsigned int nr, u64 now)
 	hold->held += nr;
 }
 
+/* When the next arrival is late, or the oldest completion has waited enough. */
+static u64 vhost_blk_hold_due(const struct vhost_blk_hold *hold)
+{
+	u64 patience = hold->gap_ns;
+
+	patience *= hold->probing ? VHOST_BLK_HOLD_PROBE :
+				    VHOST_BLK_HOLD_PATIENCE;
+	patience = min_t(u64, patience, hold->max_ns);
+	return min(max(hold->last, hold->since) + patience,
+		   hold->since + (u64)hold->max_ns * VHOST_BLK_HOLD_TOTAL);
+}
+
 /**
  * vhost_blk_hold_over() - is it time for the interrupt?
  * @hold: the state, with something held
@@ -101,18 +124,35 @@ void vhost_blk_hold_add(struct vhost_blk_hold *hold, unsigned int nr, u64 now)
  */
 bool vhost_blk_hold_over(const struct vhost_blk_hold *hold, u64 now)
 {
-	u64 patience;
-
 	if (!hold->max_ns || hold->held >= VHOST_BLK_HOLD_TARGET_MAX)
 		return true;
 	if (!hold->probing && hold->held >= hold->target)
 		return true;
-	patience = hold->gap_ns;
-	patience *= hold->probing ? VHOST_BLK_HOLD_PROBE :
-				    VHOST_BLK_HOLD_PATIENCE;
-	patience = min_t(u64, patience, hold->max_ns);
-	return now > max(hold->last, hold->since) + patience ||
-	       now > hold->since + (u64)hold->max_ns * VHOST_BLK_HOLD_TOTAL;
+	return now > vhost_blk_hold_due(hold);
+}
+
+/**
+ * vhost_blk_hold_nap() - for how long is there nothing to look for?
+ * @hold: the state, with something held and not over
+ * @now: time in ns
+ *
+ * A driver whose requests are far apart does not wait for those that are held:
+ * it makes the next ones. They may be found a little later.
+ *
+ * Return: time to sleep in ns, until about the next arrival and no longer than
+ * the interrupt may wait; 0 when that is too short. A sleep is expected.
+ */
+u32 vhost_blk_hold_nap(struct vhost_blk_hold *hold, u64 now)
+{
+	u64 due = vhost_blk_hold_due(hold);
+	u64 ns = min3((u64)hold->gap_ns,
+		      (u64)hold->max_ns / VHOST_BLK_HOLD_NAP_PART,
+		      due > now ? due - now : 0);
+
+	if (ns < VHOST_BLK_HOLD_NAP_MIN)
+		return 0;
+	hold->napped = true;
+	return ns;
 }
 
 /**

@@ -20,6 +20,7 @@
  * @countdown: interrupts until the target is tried to be raised
  * @interval: what @countdown starts from
  * @probing: this time the target is no limit
+ * @napped: nobody has looked for arrivals all the time since the last one
  */
 struct vhost_blk_hold {
 	u32 max_ns;
@@ -32,6 +33,7 @@ struct vhost_blk_hold {
 	u16 countdown;
 	u16 interval;
 	bool probing;
+	bool napped;
 };
 
 void vhost_blk_hold_init(struct vhost_blk_hold *hold, u32 max_ns);
@@ -39,6 +41,7 @@ void vhost_blk_hold_arrived(struct vhost_blk_hold *hold, unsigned int nr,
 			    u64 now);
 void vhost_blk_hold_add(struct vhost_blk_hold *hold, unsigned int nr, u64 now);
 bool vhost_blk_hold_over(const struct vhost_blk_hold *hold, u64 now);
+u32 vhost_blk_hold_nap(struct vhost_blk_hold *hold, u64 now);
 bool vhost_blk_hold_sends_at_once(const struct vhost_blk_hold *hold);
 void vhost_blk_hold_release(struct vhost_blk_hold *hold);
 

@@ -11,10 +11,15 @@
 #include "vq.h"
 
 #include <linux/freezer.h>
+#include <linux/hrtimer.h>
+#include <linux/ktime.h>
 #include <linux/sched.h>
 
 /* How long it sleeps before it lets the guest's pages go, in jiffies. */
 #define VHOST_BLK_TLB_IDLE HZ
+
+/* A short sleep may be longer by this part, to save the kernel a timer. */
+#define VHOST_BLK_NAP_SLACK 8
 
 /* Takes what is the worker's back. */
 static void vhost_blk_sleep_rise(struct vhost_blk_vq *vq)
@@ -26,17 +31,28 @@ static void vhost_blk_sleep_rise(struct vhost_blk_vq *vq)
 		cpu_relax();
 }
 
+static void vhost_blk_sleep_nap(u32 ns)
+{
+	ktime_t time = ns_to_ktime(ns);
+
+	schedule_hrtimeout_range(&time, ns / VHOST_BLK_NAP_SLACK,
+				 HRTIMER_MODE_REL);
+}
+
 /* Until woken; after some time the guest's memory is let go. */
-static void vhost_blk_sleep_schedule(struct vhost_blk_vq *vq)
+static void vhost_blk_sleep_schedule(struct vhost_blk_vq *vq, u32 ns)
 {
 	u64 start = vhost_blk_clock();
 	bool cached = vq->tlb.nr;
-	long left;
+	long left = 1;
 
 	vhost_blk_stats_busy_end(&vq->stats, VHOST_BLK_STATE_WAIT, start);
 	trace_vhost_blk_sleep(vq->dev_id, vq->index);
-	left = schedule_timeout(cached ? VHOST_BLK_TLB_IDLE :
-					 MAX_SCHEDULE_TIMEOUT);
+	if (ns)
+		vhost_blk_sleep_nap(ns);
+	else
+		left = schedule_timeout(cached ? VHOST_BLK_TLB_IDLE :
+						 MAX_SCHEDULE_TIMEOUT);
 	vhost_blk_sleep_rise(vq);
 	vq->now = vhost_blk_clock();
 	vhost_blk_stats_wait_end(&vq->stats, vq->now);
@@ -49,11 +65,13 @@ static void vhost_blk_sleep_schedule(struct vhost_blk_vq *vq)
 /**
  * vhost_blk_sleep() - sleep until woken
  * @vq: the queue
+ * @ns: at most for so long; 0: without limit
  * @ready: says that there is a reason not to
  *
- * Context: worker, with no polled request and no interrupt that is held.
+ * Context: worker, with no polled request. With an interrupt that is held only
+ * until that may be due.
  */
-void vhost_blk_sleep(struct vhost_blk_vq *vq,
+void vhost_blk_sleep(struct vhost_blk_vq *vq, u32 ns,
 		     bool (*ready)(const struct vhost_blk_vq *vq))
 {
 	set_current_state(TASK_IDLE | TASK_FREEZABLE);
@@ -67,5 +85,5 @@ void vhost_blk_sleep(struct vhost_blk_vq *vq,
 	if (ready(vq))
 		vhost_blk_sleep_rise(vq);
 	else
-		vhost_blk_sleep_schedule(vq);
+		vhost_blk_sleep_schedule(vq, ns);
 }

@@ -9,7 +9,7 @@
 
 struct vhost_blk_vq;
 
-void vhost_blk_sleep(struct vhost_blk_vq *vq,
+void vhost_blk_sleep(struct vhost_blk_vq *vq, u32 ns,
 		     bool (*ready)(const struct vhost_blk_vq *vq));
 
 #endif /* VHOST_BLK_SLEEP_H */

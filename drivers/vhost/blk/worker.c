@@ -307,19 +307,40 @@ static void vhost_blk_worker_check_place(struct vhost_blk_vq *vq)
 	vhost_blk_place_awake(&vq->place);
 }
 
+/*
+ * While an interrupt is held for requests that come slowly, the thread is not
+ * needed all the time. It looks again by itself: no kick is asked for.
+ */
+static bool vhost_blk_worker_nap(struct vhost_blk_vq *vq)
+{
+	u32 ns;
+
+	if (!vq->hold.held || vq->nr_polled)
+		return false;
+	ns = vhost_blk_hold_nap(&vq->hold, vq->now);
+	if (!ns)
+		return false;
+	vhost_blk_sleep(vq, ns, vhost_blk_worker_has_work);
+	return true;
+}
+
 /* Out of work: polls, arms, looks again, sleeps. */
 static void vhost_blk_worker_idle(struct vhost_blk_vq *vq)
 {
 	u64 start = vhost_blk_clock();
 
 	vq->now = start;
+	if (vhost_blk_worker_nap(vq)) {
+		vq->rested = true;
+		return;
+	}
 	if (!vhost_blk_worker_poll(vq, start)) {
 		vhost_blk_call_release(vq);
 		if (vhost_blk_ring_kicks_on(&vq->ring) &&
 		    vhost_blk_worker_may_take(vq))
 			vhost_blk_worker_yield(vq);
 		else
-			vhost_blk_sleep(vq, vhost_blk_worker_has_work);
+			vhost_blk_sleep(vq, 0, vhost_blk_worker_has_work);
 	}
 	vq->rested = true;
 	vhost_blk_worker_adapt(vq, start);
@@ -342,7 +363,7 @@ static void vhost_blk_worker_drain(struct vhost_blk_vq *vq)
 		if (vq->nr_polled)
 			vhost_blk_worker_yield(vq);
 		else
-			vhost_blk_sleep(vq, vhost_blk_worker_can_drain);
+			vhost_blk_sleep(vq, 0, vhost_blk_worker_can_drain);
 		vhost_blk_worker_pass(vq);
 	}
 	vhost_blk_call_release(vq);

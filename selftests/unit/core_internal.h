@@ -214,7 +214,6 @@ unsigned long copy_from_user(void *dst, const void *src, unsigned long n);
 extern bool unit_no_memory; /* the next allocation fails */
 
 void *kvzalloc(size_t size, int gfp);
-void *kvcalloc(size_t n, size_t size, int gfp);
 void kvfree(void *p);
 void sort(void *base, size_t n, size_t size,
 	  int (*cmp)(const void *, const void *), void *swap);

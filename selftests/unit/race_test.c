@@ -41,7 +41,7 @@ static void set16(__virtio16 *p, u16 val)
 FIXTURE(race) {
 	struct rig_mem *mem;
 	struct rig *rig;
-	struct vhost_blk_cmd *cmd;
+	union vhost_blk_scratch *scratch; /* in one place, as the module has it */
 	bool stop;
 };
 
@@ -61,13 +61,14 @@ FIXTURE_SETUP(race)
 		rig_mem_cache(self->mem);
 	self->rig = rig_new(self->mem, NUM, true, variant->event_idx,
 			    variant->indirect);
-	self->cmd = calloc(1, sizeof(*self->cmd));
+	self->scratch = calloc(1, sizeof(*self->scratch));
+	ASSERT_TRUE(self->scratch);
 	ASSERT_EQ(0, rig_start(self->rig, 0));
 }
 
 FIXTURE_TEARDOWN(race)
 {
-	free(self->cmd);
+	free(self->scratch);
 	rig_delete(self->rig);
 	rig_mem_delete(self->mem);
 }
@@ -221,7 +222,7 @@ static bool is_len(u32 len)
 
 static void check_chain(struct race_data *self, bool from_ring)
 {
-	const struct vhost_blk_chain *c = self->rig->chain;
+	const struct vhost_blk_chain *c = &self->scratch->chain;
 	u64 out = 0, in = 0;
 	unsigned int i;
 
@@ -264,8 +265,8 @@ static void check_cmd(struct race_data *self)
 		.block_mask = 511,
 		.read_only = true,
 	};
-	const struct vhost_blk_chain *chain = self->rig->chain;
-	struct vhost_blk_cmd *c = self->cmd;
+	const struct vhost_blk_chain *chain = &self->scratch->chain;
+	struct vhost_blk_cmd *c = &self->scratch->cmd;
 	u64 sum = 0, pages = 0;
 	unsigned int i;
 
@@ -310,6 +311,8 @@ TEST_F_TIMEOUT(race, takes_only_what_agrees_with_itself, BUDGET_NO_LIMIT)
 	unsigned long taken = 0, malformed = 0, damaged = 0, parsed = 0;
 	double end = budget_start();
 	struct rng rng = { .state = 6 };
+	struct vhost_blk_chain *chain = &self->scratch->chain;
+	struct vhost_blk_cmd *cmd = &self->scratch->cmd;
 	struct rig *rig = self->rig;
 	pthread_t thread;
 	int ret;
@@ -317,16 +320,17 @@ TEST_F_TIMEOUT(race, takes_only_what_agrees_with_itself, BUDGET_NO_LIMIT)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, driver, self));
 	while (budget_now() < end || taken + malformed < 1000) {
 		vhost_blk_ring_kicks_off(&rig->ring);
-		ret = vhost_blk_ring_pop(&rig->ring, rig->chain);
+		ret = vhost_blk_ring_pop(&rig->ring, chain);
 		switch (ret) {
 		case 1:
 			taken++;
 			check_chain(self, !variant->indirect);
-			ret = vhost_blk_cmd_parse(rig->chain, &self->mem->view,
-						  true, self->cmd);
+			ret = vhost_blk_cmd_parse(chain, &self->mem->view, true,
+						  cmd);
+			check_chain(self, !variant->indirect);
 			if (ret != -EBADMSG)
-				ASSERT_TRUE(in_memory(
-					self, self->cmd->status_hva, 1));
+				ASSERT_TRUE(
+					in_memory(self, cmd->status_hva, 1));
 			if (!ret) {
 				parsed++;
 				check_cmd(self);
@@ -334,7 +338,7 @@ TEST_F_TIMEOUT(race, takes_only_what_agrees_with_itself, BUDGET_NO_LIMIT)
 			break;
 		case -EBADMSG:
 			malformed++;
-			ASSERT_LT(rig->chain->id, NUM);
+			ASSERT_LT(chain->id, NUM);
 			break;
 		case -EPROTO:
 			damaged++;
@@ -351,7 +355,7 @@ TEST_F_TIMEOUT(race, takes_only_what_agrees_with_itself, BUDGET_NO_LIMIT)
 		}
 		if (rng_once(&rng, 16))
 			rig_mem_shake(self->mem, &rng);
-		vhost_blk_ring_push(&rig->ring, rig->chain->id, 1);
+		vhost_blk_ring_push(&rig->ring, chain->id, 1);
 		vhost_blk_ring_publish(&rig->ring);
 		vhost_blk_ring_wants_call(&rig->ring);
 		vhost_blk_ring_called(&rig->ring);

@@ -71,6 +71,22 @@ struct vhost_blk_cmd {
 	struct vhost_blk_span span[VHOST_BLK_MAX_SPANS];
 };
 
+/**
+ * union vhost_blk_scratch - room for a chain and for the command that it is
+ * @chain: the chain
+ * @cmd: the command; lies where the chain's indirect table was, which nobody
+ *       looks at once the chain has been taken from the ring
+ */
+union vhost_blk_scratch {
+	struct vhost_blk_chain chain;
+	struct {
+		/* private: what vhost_blk_cmd_parse() reads */
+		u8 keep[offsetof(struct vhost_blk_chain, table)];
+		/* public: */
+		struct vhost_blk_cmd cmd;
+	};
+};
+
 int vhost_blk_cmd_parse(const struct vhost_blk_chain *chain,
 			struct vhost_blk_view *view, bool little_endian,
 			struct vhost_blk_cmd *cmd);

@@ -43,7 +43,7 @@ static bool vhost_blk_place_has_set(const struct vhost_blk_place *place)
 
 	for_each_cpu(cpu, &vhost_blk_place_set) {
 		if (cpu_online(cpu) &&
-		    (!place->bound || cpumask_test_cpu(cpu, &place->allowed)))
+		    (!place->bound || cpumask_test_cpu(cpu, place->allowed)))
 			return true;
 	}
 	return false;
@@ -51,7 +51,7 @@ static bool vhost_blk_place_has_set(const struct vhost_blk_place *place)
 
 static bool vhost_blk_place_usable(const struct vhost_blk_place *place, int cpu)
 {
-	bool allowed = cpumask_test_cpu(cpu, &place->allowed);
+	bool allowed = cpumask_test_cpu(cpu, place->allowed);
 
 	if (vhost_blk_place_has_set(place))
 		return cpumask_test_cpu(cpu, &vhost_blk_place_set) &&
@@ -143,7 +143,7 @@ void vhost_blk_place_move(struct vhost_blk_place *place, int cpu,
 
 	lockdep_assert_held(&vhost_blk_place_mutex);
 
-	mask = cpu < 0 ? &place->allowed : cpumask_of(cpu);
+	mask = cpu < 0 ? place->allowed : cpumask_of(cpu);
 	WRITE_ONCE(place->cpu, cpu);
 	WRITE_ONCE(place->why, why);
 	if (place->task)
@@ -178,15 +178,18 @@ void vhost_blk_place_setup(struct vhost_blk_place *place, unsigned int dev_id,
  * @node: node of the memory it works with, or NUMA_NO_NODE
  *
  * Context: process of the owner; sleeps.
+ * Return: 0 or -ENOMEM.
  */
-void vhost_blk_place_add(struct vhost_blk_place *place, int node)
+int vhost_blk_place_add(struct vhost_blk_place *place, int node)
 {
 	const char *why;
 	int cpu;
 
+	if (!alloc_cpumask_var(&place->allowed, GFP_KERNEL_ACCOUNT))
+		return -ENOMEM;
 	cpus_read_lock();
 	mutex_lock(&vhost_blk_place_mutex);
-	cpumask_copy(&place->allowed, current->cpus_ptr);
+	cpumask_copy(place->allowed, current->cpus_ptr);
 	place->bound = false;
 	place->node = node;
 	cpu = vhost_blk_place_choose(place, -1, &why);
@@ -197,6 +200,7 @@ void vhost_blk_place_add(struct vhost_blk_place *place, int node)
 	vhost_blk_place_move(place, cpu, why);
 	mutex_unlock(&vhost_blk_place_mutex);
 	cpus_read_unlock();
+	return 0;
 }
 
 /**
@@ -229,6 +233,7 @@ void vhost_blk_place_del(struct vhost_blk_place *place)
 	place->task = NULL;
 	WRITE_ONCE(place->cpu, -1);
 	WRITE_ONCE(place->why, "none");
+	free_cpumask_var(place->allowed);
 	mutex_unlock(&vhost_blk_place_mutex);
 }
 
@@ -302,9 +307,9 @@ void vhost_blk_place_check(struct vhost_blk_place *place)
 	mutex_lock(&vhost_blk_place_mutex);
 	cpu = place->cpu;
 	if (cpu >= 0 && !cpumask_equal(current->cpus_ptr, cpumask_of(cpu))) {
-		cpumask_copy(&place->allowed, current->cpus_ptr);
+		cpumask_copy(place->allowed, current->cpus_ptr);
 		why = place->why;
-		if (!cpumask_test_cpu(cpu, &place->allowed)) {
+		if (!cpumask_test_cpu(cpu, place->allowed)) {
 			/* A cpuset outweighs what was asked for here. */
 			place->bound = true;
 			place->wish = -1;

@@ -28,7 +28,7 @@ struct vhost_blk_stats;
  * @cpu: CPU that was chosen, or -1 for any
  * @home: CPU that was chosen before a CPU went offline
  * @why: why this one, for people
- * @allowed: CPUs that the owner may use
+ * @allowed: CPUs that the owner may use, while the worker is placed
  * @bound: @allowed has come from a cpuset and binds the dedicated set, too
  * @busy_ns: for the load: the last look at its busy time
  * @pack: for cores=auto
@@ -47,7 +47,7 @@ struct vhost_blk_place {
 	int cpu;
 	int home;
 	const char *why;
-	struct cpumask allowed;
+	cpumask_var_t allowed;
 	bool bound;
 	u64 busy_ns;
 	struct vhost_blk_pack_worker pack;
@@ -59,7 +59,7 @@ void vhost_blk_place_exit(void);
 void vhost_blk_place_setup(struct vhost_blk_place *place, unsigned int dev_id,
 			   unsigned int queue,
 			   const struct vhost_blk_stats *stats);
-void vhost_blk_place_add(struct vhost_blk_place *place, int node);
+int vhost_blk_place_add(struct vhost_blk_place *place, int node);
 void vhost_blk_place_start(struct vhost_blk_place *place,
 			   struct task_struct *task);
 void vhost_blk_place_del(struct vhost_blk_place *place);

@@ -247,8 +247,8 @@ static void vhost_blk_req_execute(struct vhost_blk_req *req,
  */
 int vhost_blk_req_take(struct vhost_blk_vq *vq)
 {
-	struct vhost_blk_chain *chain = vq->chain;
-	struct vhost_blk_cmd *cmd = vq->cmd;
+	struct vhost_blk_chain *chain = &vq->scratch->chain;
+	struct vhost_blk_cmd *cmd = &vq->scratch->cmd;
 	struct vhost_blk_req *req;
 	int ret;
 
@@ -383,7 +383,7 @@ void vhost_blk_req_resume(struct vhost_blk_vq *vq)
 	req = vq->stalled;
 	if (req) {
 		vq->stalled = NULL;
-		vhost_blk_req_execute(req, vq->cmd);
+		vhost_blk_req_execute(req, &vq->scratch->cmd);
 	}
 }
 

@@ -28,7 +28,8 @@ struct vhost_blk_seg {
  * @out_len: sum of the readable lengths
  * @in_len: sum of the writable lengths
  * @seg: the segments in order; empty descriptors are left out
- * @table: private copy of the chain's indirect table
+ * @table: private copy of the chain's indirect table; last, as others use the
+ *         room when the chain has been taken (union vhost_blk_scratch)
  */
 struct vhost_blk_chain {
 	u16 id;

@@ -15,10 +15,15 @@
  * everything is dropped once a second and when the worker has slept for one.
  */
 #include "tlb.h"
+#include "exact.h"
 
 #include <linux/log2.h>
 #include <linux/minmax.h>
-#include <linux/slab.h>
+
+static size_t vhost_blk_tlb_size(const struct vhost_blk_tlb *tlb)
+{
+	return sizeof(*tlb->entry) << tlb->bits;
+}
 
 /**
  * vhost_blk_tlb_create() - make an empty cache
@@ -33,8 +38,7 @@ int vhost_blk_tlb_create(struct vhost_blk_tlb *tlb, unsigned int nr,
 {
 	nr = clamp(nr, VHOST_BLK_TLB_MIN, VHOST_BLK_TLB_MAX);
 	tlb->bits = order_base_2(nr);
-	tlb->entry = kvcalloc(BIT(tlb->bits), sizeof(*tlb->entry),
-			      GFP_KERNEL_ACCOUNT);
+	tlb->entry = vhost_blk_exact_alloc(vhost_blk_tlb_size(tlb));
 	if (!tlb->entry)
 		return -ENOMEM;
 	tlb->changes = changes;
@@ -50,7 +54,7 @@ void vhost_blk_tlb_destroy(struct vhost_blk_tlb *tlb)
 {
 	vhost_blk_tlb_flush(tlb);
 	WARN_ON_ONCE(tlb->nr);
-	kvfree(tlb->entry);
+	vhost_blk_exact_free(tlb->entry, vhost_blk_tlb_size(tlb));
 	tlb->entry = NULL;
 }
 

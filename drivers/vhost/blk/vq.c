@@ -132,17 +132,12 @@ static int vhost_blk_vq_alloc_scratch(struct vhost_blk_vq *vq,
 {
 	int ret;
 
-	vq->chain = vhost_blk_exact_alloc(sizeof(*vq->chain));
-	if (!vq->chain)
+	vq->scratch = vhost_blk_exact_alloc(sizeof(*vq->scratch));
+	if (!vq->scratch)
 		return -ENOMEM;
-	vq->cmd = vhost_blk_exact_alloc(sizeof(*vq->cmd));
-	if (!vq->cmd) {
-		ret = -ENOMEM;
-		goto free_chain;
-	}
 	ret = vhost_blk_pool_init(vq);
 	if (ret)
-		goto free_cmd;
+		goto free_scratch;
 	ret = vhost_blk_tlb_create(&vq->tlb, VHOST_BLK_TLB_PER_DESC * vq->num,
 				   start->changes);
 	if (ret)
@@ -151,12 +146,9 @@ static int vhost_blk_vq_alloc_scratch(struct vhost_blk_vq *vq,
 
 free_pool:
 	vhost_blk_pool_free(vq);
-free_cmd:
-	vhost_blk_exact_free(vq->cmd, sizeof(*vq->cmd));
-	vq->cmd = NULL;
-free_chain:
-	vhost_blk_exact_free(vq->chain, sizeof(*vq->chain));
-	vq->chain = NULL;
+free_scratch:
+	vhost_blk_exact_free(vq->scratch, sizeof(*vq->scratch));
+	vq->scratch = NULL;
 	return ret;
 }
 
@@ -164,10 +156,8 @@ static void vhost_blk_vq_free_scratch(struct vhost_blk_vq *vq)
 {
 	vhost_blk_tlb_destroy(&vq->tlb);
 	vhost_blk_pool_free(vq);
-	vhost_blk_exact_free(vq->cmd, sizeof(*vq->cmd));
-	vq->cmd = NULL;
-	vhost_blk_exact_free(vq->chain, sizeof(*vq->chain));
-	vq->chain = NULL;
+	vhost_blk_exact_free(vq->scratch, sizeof(*vq->scratch));
+	vq->scratch = NULL;
 }
 
 /**
@@ -281,7 +271,9 @@ int vhost_blk_vq_prepare(struct vhost_blk_vq *vq,
 	if (ret)
 		goto free_scratch;
 	/* The rings lie where the guest's memory is, or in front of it. */
-	vhost_blk_place_add(&vq->place, vhost_blk_vq_node(vq));
+	ret = vhost_blk_place_add(&vq->place, vhost_blk_vq_node(vq));
+	if (ret)
+		goto put_cgroup;
 	worker = vhost_blk_worker_create(vq);
 	if (IS_ERR(worker)) {
 		ret = PTR_ERR(worker);
@@ -294,6 +286,7 @@ int vhost_blk_vq_prepare(struct vhost_blk_vq *vq,
 
 put_cpu:
 	vhost_blk_place_del(&vq->place);
+put_cgroup:
 	vhost_blk_cgroup_put(&vq->cgroup);
 free_scratch:
 	vhost_blk_vq_free_scratch(vq);

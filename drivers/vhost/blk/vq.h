@@ -136,8 +136,7 @@ struct vhost_blk_vq {
 	struct vhost_blk_map desc_map;
 	struct vhost_blk_map avail_map;
 	struct vhost_blk_map used_map;
-	struct vhost_blk_chain *chain;
-	struct vhost_blk_cmd *cmd;
+	union vhost_blk_scratch *scratch;
 	struct vhost_blk_req *reqs;
 	struct vhost_blk_req __rcu *shown; /* @reqs while sysfs may look */
 	unsigned int max_pinned;

@@ -16,6 +16,32 @@ static void vhost_blk_bio_end_io(struct bio *bio)
 		vhost_blk_req_ended(req);
 }
 
+/* The bytes of a bio, however far the block layer has come with it. */
+static u32 vhost_blk_bio_bytes(const struct bio *bio)
+{
+	unsigned int i;
+	u32 len = 0;
+
+	for (i = 0; i < bio->bi_vcnt; i++)
+		len += bio->bi_io_vec[i].bv_len;
+	return len;
+}
+
+/* Where on the disk a bio begins. */
+static sector_t vhost_blk_bio_sector(const struct vhost_blk_req *req,
+				     const struct vhost_blk_bio *vbio)
+{
+	const struct vhost_blk_bio *before;
+	sector_t sector = req->sector;
+
+	/* That of a FLUSH means nothing. */
+	if (!vbio->bio.bi_vcnt)
+		return 0;
+	for (before = req->bios; before != vbio; before = before->next)
+		sector += vhost_blk_bio_bytes(&before->bio) >> SECTOR_SHIFT;
+	return sector;
+}
+
 /* Makes a bio that was refused as good as new. */
 static void vhost_blk_bio_rewind(const struct vhost_blk_req *req,
 				 struct vhost_blk_bio *vbio)
@@ -25,7 +51,8 @@ static void vhost_blk_bio_rewind(const struct vhost_blk_req *req,
 
 	bio_reset(bio, req->vq->backend->bdev, vbio->opf);
 	bio->bi_vcnt = vcnt;
-	bio->bi_iter = vbio->iter;
+	bio->bi_iter.bi_sector = vhost_blk_bio_sector(req, vbio);
+	bio->bi_iter.bi_size = vhost_blk_bio_bytes(bio);
 }
 
 /* Does a piece begin or end where the device can only continue? */
@@ -126,7 +153,6 @@ bool vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait)
 			vhost_blk_bio_rewind(req, vbio);
 		bio->bi_end_io = vhost_blk_bio_end_io;
 		bio->bi_private = req;
-		vbio->iter = bio->bi_iter;
 		bio->bi_opf |= flags;
 		nr++;
 	}

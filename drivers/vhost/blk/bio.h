@@ -15,14 +15,12 @@ struct vhost_blk_req;
 /**
  * struct vhost_blk_bio - one bio of a request
  * @next: next bio of the same request, in the order of the data
- * @iter: where the bio starts, to submit it again
- * @opf: its operation and flags, likewise
+ * @opf: its operation and flags, to submit it again
  * @todo: to be submitted
  * @bio: the bio
  */
 struct vhost_blk_bio {
 	struct vhost_blk_bio *next;
-	struct bvec_iter iter;
 	blk_opf_t opf;
 	bool todo;
 	struct bio bio;

@@ -22,7 +22,8 @@ struct vhost_blk_vq;
 /**
  * struct vhost_blk_req - a chain taken from the ring and not yet used
  * @vq: its queue
- * @next: on the queue's list of free requests
+ * @next: on the queue's list of free requests, while it is free
+ * @done: links the queue's completion list, while it is not
  * @link: on the queue's list of requests to submit again, or of those polled
  * @taken: when it was taken from the ring, in ns; 0: not under way. Others read
  *         it with READ_ONCE()
@@ -30,45 +31,44 @@ struct vhost_blk_vq;
  * @ended: when the last of them ended, in ns; 0: in the worker's own hands, so
  *         when these are free
  * @status_hva: owner's address of the status byte
- * @id: first descriptor
- * @type: VIRTIO_BLK_T_*
  * @sector: first sector
+ * @type: VIRTIO_BLK_T_*
  * @data_len: bytes of data
  * @mask: address bits that are clear in all of the data in place
- * @nr_pages: pages charged to the queue's limit
+ * @pending: bios that have not ended, while submitted
  * @bounce: copied data and where it belongs, or NULL
+ * @bios: the request's bios, @first among them; NULL while none is built
+ * @id: first descriptor
+ * @nr_pages: pages charged to the queue's limit
+ * @polled: with the disk's poll queues: ends when vhost_blk_req_poll() looks
  * @nr_cached: entries of the translation cache that the data lies in
  * @cached: their indices
- * @polled: with the disk's poll queues: ends when vhost_blk_req_poll() looks
- * @done: links the queue's completion list
- * @pending: bios that have not ended, while submitted
- * @bios: the request's bios, @first among them; NULL while none is built
  * @first: the bio for small requests
  * @vecs: its data
  */
 struct vhost_blk_req {
 	struct vhost_blk_vq *vq;
-	struct vhost_blk_req *next;
+	union {
+		struct vhost_blk_req *next;
+		struct llist_node done;
+	};
 	struct list_head link;
 	u64 taken;
 	u64 submitted;
 	u64 ended;
 	u64 status_hva;
-	u16 id;
-	u32 type;
-	u32 mask;
 	u64 sector;
+	u32 type;
 	u32 data_len;
-	unsigned int nr_pages;
-	struct vhost_blk_bounce *bounce;
-	unsigned int nr_cached;
-	u16 cached[VHOST_BLK_INLINE_VECS];
-	bool polled;
-
-	struct llist_node done;
+	u32 mask;
 	atomic_t pending;
-
+	struct vhost_blk_bounce *bounce;
 	struct vhost_blk_bio *bios;
+	u16 id;
+	u16 nr_pages;
+	bool polled;
+	u8 nr_cached;
+	u16 cached[VHOST_BLK_INLINE_VECS];
 	struct vhost_blk_bio first;
 	struct bio_vec vecs[VHOST_BLK_INLINE_VECS];
 };

@@ -8,7 +8,7 @@
 
 #define GUESTS		32
 #define QUEUES		4
-#define LIMIT_KB	1280	/* for a disk */
+#define LIMIT_KB	1024	/* for a disk */
 
 static const char * const shown_fields[] = {
 	"SUnreclaim:", "VmallocUsed:", "KernelStack:", "PageTables:", "Percpu:",

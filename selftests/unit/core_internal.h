@@ -45,6 +45,8 @@ typedef __s64 s64;
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define __packed __attribute__((packed))
+#define __aligned(n) __attribute__((aligned(n)))
 #define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
 
 #define min(a, b)                                  \

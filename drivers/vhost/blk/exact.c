@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * kmalloc() rounds what is larger than two pages up to a power of two; the
- * requests of a queue would take 256 KiB instead of 152.
+ * requests of a queue would take 256 KiB instead of 140.
  */
 #include "exact.h"
 

@@ -158,6 +158,8 @@ define_ring() {
 }
 
 define_cmd() {
+	mutant cmd.h "a command is written over its chain" \
+		's/offsetof(struct vhost_blk_chain, table)/offsetof(struct vhost_blk_chain, seg)/'
 	mutant cmd "no range check" \
 		's/sector > limits->capacity - sectors/false/'
 	mutant cmd "range check overflows" \

@@ -38,7 +38,7 @@ boot. Results are results.md, results.json and figures.
                      with 4 for the stages jobs and guests)
   --module KO        a module of your own
   --module-args ARGS parameters for it (default in the lab, which is slow:
-                     poll_ns_max=5000000 hold_us=2000)
+                     poll_ns_max=5000000 hold_us=8000)
   --out DIR          where the results go (default: bench-results)
   --add              to those that are there, instead of replacing them. Ratios
                      are always of what was measured in the same boot
@@ -144,7 +144,7 @@ run_in_lab() {
 	local stage status=0
 	local -a few=() many=()
 
-	: "${module_args:=poll_ns_max=5000000 hold_us=2000}"
+	: "${module_args:=poll_ns_max=5000000 hold_us=8000}"
 	for stage in $stages; do
 		case $stage in
 		jobs | guests) many+=("$stage") ;;

@@ -114,7 +114,7 @@ host_reads_disk() {
 main() {
 	mkdir -p "$tmp"
 	step "host: Linux $(uname -r), $(nproc) CPUs, in emulation"
-	insmod "$VHOST_BLK_KO" poll_ns_max=$poll_ns hold_us=2000
+	insmod "$VHOST_BLK_KO" poll_ns_max=$poll_ns hold_us=8000
 	make_disks
 	step "guest: booting, vhost-blk-pci with 2 queues on $demo_disk"
 	trap guest_kill_all EXIT

@@ -51,7 +51,7 @@ bool vhost_blk_call_release(struct vhost_blk_vq *vq)
 
 	if (!nr)
 		return false;
-	vhost_blk_hold_release(&vq->hold);
+	vhost_blk_hold_release(&vq->hold, vq->now);
 	wanted = vhost_blk_ring_wants_call(&vq->ring);
 	if (wanted) {
 		trace_vhost_blk_signal(vq->dev_id, vq->index, true, nr);

@@ -41,6 +41,13 @@
 /* No nap is longer than this part of the longest gap. */
 #define VHOST_BLK_HOLD_NAP_PART 4
 
+/*
+ * A driver that gets at least so many completions with one interrupt is busy
+ * with them for a while. For this part of that time nobody looks for requests.
+ */
+#define VHOST_BLK_HOLD_BATCH 4
+#define VHOST_BLK_HOLD_REPLY_PART 2
+
 /* No completion waits longer than this many times the longest gap. */
 #define VHOST_BLK_HOLD_TOTAL 4
 
@@ -54,7 +61,9 @@ void vhost_blk_hold_init(struct vhost_blk_hold *hold, u32 max_ns)
 	hold->max_ns = max_ns;
 	hold->since = 0;
 	hold->last = 0;
+	hold->sent = 0;
 	hold->gap_ns = max_ns;
+	hold->reply_ns = 0;
 	hold->held = 0;
 	hold->arrived = 0;
 	hold->target = 1;
@@ -84,7 +93,13 @@ void vhost_blk_hold_arrived(struct vhost_blk_hold *hold, unsigned int nr,
 		gap = min_t(u64, gap, hold->max_ns);
 		hold->gap_ns = (hold->gap_ns * 7ULL + gap) / 8;
 		hold->arrived += nr;
+	} else if (hold->sent) {
+		u64 reply = now > hold->sent ? now - hold->sent : 0;
+
+		reply = min_t(u64, reply, hold->max_ns);
+		hold->reply_ns = (hold->reply_ns * 7ULL + reply) / 8;
 	}
+	hold->sent = 0;
 	hold->last = now;
 	hold->napped = false;
 }
@@ -131,24 +146,38 @@ bool vhost_blk_hold_over(const struct vhost_blk_hold *hold, u64 now)
 	return now > vhost_blk_hold_due(hold);
 }
 
+/* Until about the next arrival, but not longer than the interrupt may wait. */
+static u64 vhost_blk_hold_nap_held(const struct vhost_blk_hold *hold, u64 now)
+{
+	u64 due = vhost_blk_hold_due(hold);
+
+	return min_t(u64, hold->gap_ns, due > now ? due - now : 0);
+}
+
+/* The first look after an interrupt for many. */
+static u64 vhost_blk_hold_nap_sent(const struct vhost_blk_hold *hold)
+{
+	if (!hold->sent || hold->napped || hold->target < VHOST_BLK_HOLD_BATCH)
+		return 0;
+	return hold->reply_ns / VHOST_BLK_HOLD_REPLY_PART;
+}
+
 /**
  * vhost_blk_hold_nap() - for how long is there nothing to look for?
- * @hold: the state, with something held and not over
+ * @hold: the state; if something is held, it is not over
  * @now: time in ns
  *
  * A driver whose requests are far apart does not wait for those that are held:
  * it makes the next ones. They may be found a little later.
  *
- * Return: time to sleep in ns, until about the next arrival and no longer than
- * the interrupt may wait; 0 when that is too short. A sleep is expected.
+ * Return: time to sleep in ns; 0 when that is too short. A sleep is expected.
  */
 u32 vhost_blk_hold_nap(struct vhost_blk_hold *hold, u64 now)
 {
-	u64 due = vhost_blk_hold_due(hold);
-	u64 ns = min3((u64)hold->gap_ns,
-		      (u64)hold->max_ns / VHOST_BLK_HOLD_NAP_PART,
-		      due > now ? due - now : 0);
+	u64 ns = hold->held ? vhost_blk_hold_nap_held(hold, now) :
+			      vhost_blk_hold_nap_sent(hold);
 
+	ns = min_t(u64, ns, hold->max_ns / VHOST_BLK_HOLD_NAP_PART);
 	if (ns < VHOST_BLK_HOLD_NAP_MIN)
 		return 0;
 	hold->napped = true;
@@ -181,8 +210,9 @@ static void vhost_blk_hold_set_target(struct vhost_blk_hold *hold,
 /**
  * vhost_blk_hold_release() - the interrupt goes out: learn from it
  * @hold: the state, with something held
+ * @now: time in ns
  */
-void vhost_blk_hold_release(struct vhost_blk_hold *hold)
+void vhost_blk_hold_release(struct vhost_blk_hold *hold, u64 now)
 {
 	unsigned int worth = min(hold->held, hold->arrived + 1);
 
@@ -204,4 +234,6 @@ void vhost_blk_hold_release(struct vhost_blk_hold *hold)
 	}
 	hold->held = 0;
 	hold->arrived = 0;
+	hold->sent = now;
+	hold->napped = false;
 }

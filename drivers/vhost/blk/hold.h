@@ -13,20 +13,24 @@
  * @max_ns: longest wait for the next arrival; 0 switches holding off
  * @since: when the oldest completion was held, in ns
  * @last: when the last chain arrived, in ns
+ * @sent: when the last interrupt went out, in ns; 0 once a chain has arrived
  * @gap_ns: running mean of the time between two arrivals
+ * @reply_ns: running mean of the time from an interrupt to the next arrival
  * @held: completions that the driver has not been interrupted for
  * @arrived: chains that arrived since the oldest of them
  * @target: completions that one interrupt is sent for; 1 sends each at once
  * @countdown: interrupts until the target is tried to be raised
  * @interval: what @countdown starts from
  * @probing: this time the target is no limit
- * @napped: nobody has looked for arrivals all the time since the last one
+ * @napped: since the last arrival, or interrupt, nobody looked all the time
  */
 struct vhost_blk_hold {
 	u32 max_ns;
 	u64 since;
 	u64 last;
+	u64 sent;
 	u32 gap_ns;
+	u32 reply_ns;
 	unsigned int held;
 	unsigned int arrived;
 	u16 target;
@@ -43,6 +47,6 @@ void vhost_blk_hold_add(struct vhost_blk_hold *hold, unsigned int nr, u64 now);
 bool vhost_blk_hold_over(const struct vhost_blk_hold *hold, u64 now);
 u32 vhost_blk_hold_nap(struct vhost_blk_hold *hold, u64 now);
 bool vhost_blk_hold_sends_at_once(const struct vhost_blk_hold *hold);
-void vhost_blk_hold_release(struct vhost_blk_hold *hold);
+void vhost_blk_hold_release(struct vhost_blk_hold *hold, u64 now);
 
 #endif /* VHOST_BLK_HOLD_H */

@@ -268,6 +268,7 @@ static bool vhost_blk_worker_poll(struct vhost_blk_vq *vq, u64 start)
 		vhost_blk_worker_yield(vq);
 		cpu_relax();
 		now = vhost_blk_clock();
+		vq->now = now;
 		vhost_blk_call_release_if_due(vq, now);
 	} while (vq->hold.held || vq->nr_polled ||
 		 vhost_blk_since(now, start) < window);
@@ -308,14 +309,15 @@ static void vhost_blk_worker_check_place(struct vhost_blk_vq *vq)
 }
 
 /*
- * While an interrupt is held for requests that come slowly, the thread is not
- * needed all the time. It looks again by itself: no kick is asked for.
+ * While requests come slowly, or the driver is busy with the answers to many,
+ * the thread is not needed all the time. It looks again by itself: no kick is
+ * asked for, as none is while it polls.
  */
 static bool vhost_blk_worker_nap(struct vhost_blk_vq *vq)
 {
 	u32 ns;
 
-	if (!vq->hold.held || vq->nr_polled)
+	if (vq->nr_polled || (!vq->hold.held && !vq->window_ns))
 		return false;
 	ns = vhost_blk_hold_nap(&vq->hold, vq->now);
 	if (!ns)

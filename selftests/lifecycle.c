@@ -4,7 +4,7 @@
  * and under load. Nothing may be left behind.
  */
 #define _GNU_SOURCE
-#include "attached.h"
+#include "owner.h"
 
 #include <sys/prctl.h>
 
@@ -197,39 +197,24 @@ TEST(nothing_is_written_after_detach_returns)
 	EXPECT_EQ(LOAD, vq_get_base(a.vq));
 }
 
-static void kill_under_load(const char *path, int most_ms)
+static void live_with_load(int ready, const void *path)
 {
-	struct leaks before;
+	static const struct guest_opts opts = { .num = 256 };
 	struct attached a = { 0 };
 	struct greq *r[LOAD];
-	static const struct guest_opts opts = { .num = 256 };
-	int ready[2], status;
-	int64_t start;
-	char byte;
-	pid_t pid;
 
-	leaks_now(&before);
-	ASSERT_EQ(0, pipe(ready));
-	fflush(stdout);
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid) {
-		attach_path(&a, path, O_RDWR, &opts);
-		load(&a, r, VIRTIO_BLK_T_OUT);
-		if (write(ready[1], "r", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(ready[1]);
-	ASSERT_EQ(1, read(ready[0], &byte, 1));
-	start = now_ms();
-	ASSERT_EQ(0, kill(pid, SIGKILL));
-	ASSERT_TRUE(ksft_wait(pid, scaled_ms(most_ms), &status));
-	EXPECT_TRUE(WIFSIGNALED(status));
-	ksft_log("reaped after %lld ms", (long long)(now_ms() - start));
-	EXPECT_TRUE(leaks_wait(&before, 2000));
-	EXPECT_TRUE(disk_is_free(path, 2000));
+	attach_path(&a, path, O_RDWR, &opts);
+	load(&a, r, VIRTIO_BLK_T_OUT);
+	owner_ready(ready);
+}
+
+static void kill_under_load(const char *path, int most_ms)
+{
+	struct owner o;
+
+	ASSERT_TRUE(owner_start(&o, live_with_load, path));
+	owner_kill(&o);
+	owner_is_gone(&o, path, most_ms);
 }
 
 TEST(killed_owner_leaves_nothing)
@@ -241,21 +226,6 @@ TEST(killed_owner_leaves_nothing)
 TEST(killed_owner_of_a_very_slow_disk_leaves_nothing)
 {
 	kill_under_load(special_path("KSFT_DELAY_LONG"), 8000);
-}
-
-/* Makes requests to @path that will not end by themselves, and waits for ever. */
-static void stuck_child(const char *path, int ready)
-{
-	struct attached a = { 0 };
-	struct greq *r[LOAD];
-	static const struct guest_opts opts = { .num = 256 };
-
-	attach_path(&a, path, O_RDWR, &opts);
-	load(&a, r, VIRTIO_BLK_T_OUT);
-	if (write(ready, "r", 1) != 1)
-		_exit(1);
-	for (;;)
-		pause();
 }
 
 static int dmsetup(const char *what, const char *path)
@@ -270,26 +240,16 @@ static int dmsetup(const char *what, const char *path)
 TEST_TIMEOUT(other_disks_work_while_a_killed_owner_waits_for_a_stuck_one, 60)
 {
 	const char *path = special_path("KSFT_DELAY");
-	struct leaks before;
-	struct guest *g;
-	int ready[2], status, fd;
 	int64_t start, worst = 0;
 	unsigned int i, step;
-	char byte;
-	pid_t pid;
+	struct owner o;
+	struct guest *g;
+	int fd;
 
-	leaks_now(&before);
-	ASSERT_EQ(0, pipe(ready));
 	ASSERT_EQ(0, dmsetup("suspend --noflush --nolockfs", path));
-	fflush(stdout);
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid)
-		stuck_child(path, ready[1]);
-	close(ready[1]);
-	if (read(ready[0], &byte, 1) != 1)
+	if (!owner_start(&o, live_with_load, path))
 		dmsetup("resume", path);
-	ASSERT_EQ(0, kill(pid, SIGKILL));
+	owner_kill(&o);
 
 	for (i = 0; i < 5; i++) {
 		fd = open(backend_path(0), O_RDWR | O_CLOEXEC);
@@ -307,15 +267,12 @@ TEST_TIMEOUT(other_disks_work_while_a_killed_owner_waits_for_a_stuck_one, 60)
 		close(fd);
 	}
 	/* it is still there, and still waiting */
-	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	EXPECT_TRUE(owner_is_there(&o));
 	EXPECT_EQ(0, dmsetup("resume", path));
 	ksft_log("a whole life of another device: %lld ms at most",
 		 (long long)worst);
 	EXPECT_LT(worst, scaled_ms(2000));
-	ASSERT_TRUE(ksft_wait(pid, scaled_ms(G_WAIT_MS), &status));
-	EXPECT_TRUE(WIFSIGNALED(status));
-	EXPECT_TRUE(leaks_wait(&before, 2000));
-	EXPECT_TRUE(disk_is_free(path, 2000));
+	owner_is_gone(&o, path, G_WAIT_MS);
 }
 
 /* Completions while the owner's threads go away one after the other. */

@@ -6,6 +6,7 @@
  * that describes it. Each test first makes sure that there are pages in the cache.
  */
 #define _GNU_SOURCE
+#include "owner.h"
 #include "paged.h"
 
 #include <linux/userfaultfd.h>
@@ -1070,7 +1071,7 @@ static void wait_for_worker(struct guest *g, bool detach)
 }
 
 /* Lets the worker wait for a page, and waits for the worker. */
-static void missing_page_child(bool detach, int ready)
+static void live_without_a_page(int ready, const void *detach)
 {
 	struct paged p = { 0 };
 	uint8_t *page;
@@ -1081,37 +1082,22 @@ static void missing_page_child(bool detach, int ready)
 	fd = uffd_open(page, 0, UFFDIO_REGISTER_MODE_MISSING);
 	paged_begin(&p, PAGE, false, SECTOR);
 	uffd_fault(fd, page);
-	if (write(ready, "r", 1) != 1)
-		_exit(1);
-	wait_for_worker(p.a.g, detach);
+	owner_ready(ready);
+	wait_for_worker(p.a.g, *(const bool *)detach);
 	_exit(2);
 }
 
 /* Nobody else could bring the page; the owner must not wait for it for ever. */
 static void kill_while_page_is_missing(bool detach)
 {
-	struct leaks before;
-	int ready[2], status;
-	char byte;
-	pid_t pid;
+	struct owner o;
 
-	leaks_now(&before);
-	ASSERT_EQ(0, pipe(ready));
-	fflush(stdout);
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid)
-		missing_page_child(detach, ready[1]);
-	close(ready[1]);
-	ASSERT_EQ(1, read(ready[0], &byte, 1));
-	close(ready[0]);
+	ASSERT_TRUE(owner_start(&o, live_without_a_page, &detach));
 	usleep(300000);
 	/* it does wait */
-	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
-	ASSERT_EQ(0, kill(pid, SIGKILL));
-	ASSERT_TRUE(ksft_wait(pid, scaled_ms(G_WAIT_MS), &status));
-	EXPECT_TRUE(WIFSIGNALED(status));
-	EXPECT_TRUE(leaks_wait(&before, 2000));
+	EXPECT_TRUE(owner_is_there(&o));
+	owner_kill(&o);
+	owner_is_gone(&o, backend_path(0), G_WAIT_MS);
 }
 
 TEST(killed_while_it_detaches_and_a_page_is_missing)

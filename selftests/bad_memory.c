@@ -8,6 +8,7 @@
 #include "attached.h"
 
 #define SECTOR	64
+#define WATCHED	8192		/* bytes from there that nothing may change */
 #define LOW_END	0x80000		/* where G_LOW ends and G_ADJ1 begins */
 #define HOLE	0xb0000		/* 4 KiB without memory */
 #define ISLE	0xb1000		/* memory again, 60 KiB of it */
@@ -20,22 +21,16 @@ FIXTURE(disk) {
 
 FIXTURE_SETUP(disk)
 {
-	char data[8192];
-
 	attach(&self->a, NULL);
 	self->vq = self->a.vq;
-	pattern_fill(data, sizeof(data), SECTOR, 91);
-	ASSERT_EQ(0, disk_write(&self->a.d, SECTOR, data, sizeof(data)));
+	ASSERT_EQ(0, disk_put_pattern(&self->a.d, SECTOR, WATCHED, 91));
 	leaks_now(&self->before);
 }
 
 FIXTURE_TEARDOWN(disk)
 {
-	char data[8192];
-
 	EXPECT_EQ(0, still_serves(&self->a, self->vq));
-	EXPECT_EQ(0, disk_read(&self->a.d, SECTOR, data, sizeof(data)));
-	EXPECT_EQ(-1, pattern_check(data, sizeof(data), SECTOR, 91));
+	EXPECT_TRUE(disk_has_pattern(&self->a.d, SECTOR, WATCHED, 91));
 	/* whatever failed, no page stays pinned for it */
 	EXPECT_TRUE(leaks_wait(&self->before, 1000));
 	detach_checked(&self->a);
@@ -218,12 +213,9 @@ FIXTURE(page) {
 
 FIXTURE_SETUP(page)
 {
-	char data[4096];
-
 	attach(&self->a, NULL);
 	self->vq = self->a.vq;
-	pattern_fill(data, sizeof(data), SECTOR, 91);
-	ASSERT_EQ(0, disk_write(&self->a.d, SECTOR, data, sizeof(data)));
+	ASSERT_EQ(0, disk_put_pattern(&self->a.d, SECTOR, WATCHED, 91));
 	ASSERT_EQ(0, guest_alloc(self->a.g, G_BULK, G_PAGE, 0, 1, &self->gpa));
 	self->hva = guest_hva(self->a.g, self->gpa);
 	snprintf(self->in, sizeof(self->in), "16 / 4096=%#llx 1",
@@ -235,11 +227,8 @@ FIXTURE_SETUP(page)
 
 FIXTURE_TEARDOWN(page)
 {
-	char data[4096];
-
 	EXPECT_EQ(0, still_serves(&self->a, self->vq));
-	EXPECT_EQ(0, disk_read(&self->a.d, SECTOR, data, sizeof(data)));
-	EXPECT_EQ(-1, pattern_check(data, sizeof(data), SECTOR, 91));
+	EXPECT_TRUE(disk_has_pattern(&self->a.d, SECTOR, WATCHED, 91));
 	EXPECT_TRUE(leaks_wait(&self->before, 1000));
 	guest_free_range(self->a.g, self->gpa, G_PAGE);
 	detach_checked(&self->a);

@@ -38,19 +38,16 @@ FIXTURE_SETUP(disk)
 {
 	struct guest_opts opts = { .features = G_FEATURES };
 	struct attached *a = &self->a;
-	char *buf = malloc(WATCHED);
 	enum way way = variant->way;
 	int flags = O_RDWR;
 
-	ASSERT_TRUE(buf);
 	if (way == BY_OPEN || way == BY_HOST_AND_OPEN)
 		flags = O_RDONLY;
 	if (way == BY_FEATURE)
 		opts.features |= 1ULL << VIRTIO_BLK_F_RO;
 	ASSERT_EQ(0, disk_open(&a->d, backend_path(0), flags));
 	set_ro(&a->d, 0);
-	pattern_fill(buf, WATCHED, 0, 51);
-	ASSERT_EQ(0, disk_write(&a->d, 0, buf, WATCHED));
+	ASSERT_EQ(0, disk_put_pattern(&a->d, 0, WATCHED, 51));
 	if (way == BY_HOST || way == BY_HOST_AND_OPEN)
 		set_ro(&a->d, 1);
 	a->g = guest_start(&opts, a->d.fd);
@@ -59,7 +56,6 @@ FIXTURE_SETUP(disk)
 	if (way == BY_HOST_LATER)
 		set_ro(&a->d, 1);
 	ASSERT_EQ(0, disk_stat(&a->d, &self->before));
-	free(buf);
 }
 
 FIXTURE_TEARDOWN(disk)
@@ -71,14 +67,10 @@ FIXTURE_TEARDOWN(disk)
 static void expect_unchanged(struct attached *a, const struct disk_stat *before)
 {
 	struct disk_stat after;
-	char *buf = malloc(WATCHED);
 
-	ASSERT_TRUE(buf);
 	ASSERT_EQ(0, disk_stat(&a->d, &after));
 	EXPECT_EQ(before->writes, after.writes);
-	ASSERT_EQ(0, disk_read(&a->d, 0, buf, WATCHED));
-	EXPECT_EQ(-1, pattern_check(buf, WATCHED, 0, 51));
-	free(buf);
+	EXPECT_TRUE(disk_has_pattern(&a->d, 0, WATCHED, 51));
 }
 
 TEST_F(disk, writes_are_refused)
@@ -152,8 +144,7 @@ TEST(writable_again_when_the_host_says_so)
 	set_ro(&a.d, 0);
 	EXPECT_EQ(VIRTIO_BLK_S_OK, guest_io_out(a.vq, 0, data, sizeof(data),
 						NULL));
-	ASSERT_EQ(0, disk_read(&a.d, 0, data, sizeof(data)));
-	EXPECT_EQ(-1, pattern_check(data, sizeof(data), 0, 52));
+	EXPECT_TRUE(disk_has_pattern(&a.d, 0, sizeof(data), 52));
 	detach_checked(&a);
 }
 

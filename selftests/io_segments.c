@@ -104,12 +104,8 @@ static void write_disk(struct attached *a, size_t len, uint64_t seed)
 {
 	size_t all = NEIGHBOUR + (len + 511) / 512 * 512 + NEIGHBOUR;
 	uint64_t first = SECTOR - NEIGHBOUR / 512;
-	char *buf = malloc(all);
 
-	ASSERT_TRUE(buf);
-	pattern_fill(buf, all, first, seed);
-	ASSERT_EQ(0, disk_write(&a->d, first, buf, all));
-	free(buf);
+	ASSERT_EQ(0, disk_put_pattern(&a->d, first, all, seed));
 }
 
 static void write_it(struct attached *a, const char *layout, char *data,

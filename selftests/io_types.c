@@ -55,22 +55,12 @@ static void expect_status(struct gvq *vq, uint32_t type, uint64_t sector,
 
 static void watch(struct attached *a)
 {
-	char *buf = malloc(WATCHED);
-
-	ASSERT_TRUE(buf);
-	pattern_fill(buf, WATCHED, FIRST, 11);
-	ASSERT_EQ(0, disk_write(&a->d, FIRST, buf, WATCHED));
-	free(buf);
+	ASSERT_EQ(0, disk_put_pattern(&a->d, FIRST, WATCHED, 11));
 }
 
 static void expect_unchanged(struct attached *a)
 {
-	char *buf = malloc(WATCHED);
-
-	ASSERT_TRUE(buf);
-	ASSERT_EQ(0, disk_read(&a->d, FIRST, buf, WATCHED));
-	EXPECT_EQ(-1, pattern_check(buf, WATCHED, FIRST, 11));
-	free(buf);
+	EXPECT_TRUE(disk_has_pattern(&a->d, FIRST, WATCHED, 11));
 }
 
 TEST_F(disk, flush)
@@ -112,8 +102,8 @@ TEST_F(disk, flush_among_writes)
 		EXPECT_EQ(0, req_check(r[i], VIRTIO_BLK_S_OK));
 		if (i % 3 == 2)
 			continue;
-		ASSERT_EQ(0, disk_read(&self->a.d, i * (lbs / 512), data, lbs));
-		EXPECT_EQ(-1, pattern_check(data, lbs, i * (lbs / 512), 21));
+		EXPECT_TRUE(disk_has_pattern(&self->a.d, i * (lbs / 512), lbs,
+					     21));
 	}
 }
 
@@ -285,8 +275,7 @@ TEST(writes_without_flush_negotiated)
 						NULL));
 	EXPECT_EQ(VIRTIO_BLK_S_OK, guest_io_out(a.vq, 64, data, sizeof(data),
 						"448@3648 64@0 3584"));
-	ASSERT_EQ(0, disk_read(&a.d, 64, data, sizeof(data)));
-	EXPECT_EQ(-1, pattern_check(data, sizeof(data), 64, 12));
+	EXPECT_TRUE(disk_has_pattern(&a.d, 64, sizeof(data), 12));
 	detach_checked(&a);
 }
 

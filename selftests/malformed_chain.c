@@ -20,22 +20,16 @@ FIXTURE(chain) {
 
 FIXTURE_SETUP(chain)
 {
-	char data[4096];
-
 	attach(&self->a, NULL);
 	self->vq = self->a.vq;
-	pattern_fill(data, sizeof(data), SECTOR, 81);
-	ASSERT_EQ(0, disk_write(&self->a.d, SECTOR, data, sizeof(data)));
+	ASSERT_EQ(0, disk_put_pattern(&self->a.d, SECTOR, 4096, 81));
 }
 
 /* After everything: the sectors that all these requests aim at are as before. */
 FIXTURE_TEARDOWN(chain)
 {
-	char data[4096];
-
 	EXPECT_EQ(0, still_serves(&self->a, self->vq));
-	EXPECT_EQ(0, disk_read(&self->a.d, SECTOR, data, sizeof(data)));
-	EXPECT_EQ(-1, pattern_check(data, sizeof(data), SECTOR, 81));
+	EXPECT_TRUE(disk_has_pattern(&self->a.d, SECTOR, 4096, 81));
 	EXPECT_EQ(0, event_wait(self->vq->err, 0));
 	detach_checked(&self->a);
 }

@@ -235,9 +235,7 @@ static void expect_long_chain_served(struct attached *a, unsigned int direct,
 	char data[4096];
 	struct greq *r;
 
-	pattern_fill(data, sizeof(data), 0, 3);
-	ASSERT_EQ(0, disk_write(&a->d, 0, data, sizeof(data)));
-	memset(data, 0, sizeof(data));
+	ASSERT_EQ(0, disk_put_pattern(&a->d, 0, sizeof(data), 3));
 	r = long_chain(a, direct, table);
 	EXPECT_EQ(0, req_check(r, VIRTIO_BLK_S_OK));
 	req_get_data(r, data, sizeof(data));

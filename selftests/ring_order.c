@@ -23,11 +23,9 @@ TEST(fast_requests_overtake_a_slow_one)
 	unsigned int i;
 
 	attach_path(&a, special_path("KSFT_DELAY"), O_RDWR, NULL);
-	for (i = 0; i < 9; i++) {
-		pattern_fill(data, sizeof(data), i ? FAST + i * 8 : SLOW, 5);
-		ASSERT_EQ(0, disk_write(&a.d, i ? FAST + i * 8 : SLOW, data,
-					sizeof(data)));
-	}
+	for (i = 0; i < 9; i++)
+		ASSERT_EQ(0, disk_put_pattern(&a.d, i ? FAST + i * 8 : SLOW,
+					      sizeof(data), 5));
 	slow = read_new(a.vq, SLOW);
 	ASSERT_EQ(0, req_submit(slow));
 	for (i = 0; i < 8; i++) {

@@ -8,7 +8,7 @@
 
 TEST(documented_program_reads_the_disk)
 {
-	char want[sizeof(mem->data)], got[sizeof(want)];
+	char got[sizeof(mem->data)];
 	const char *path = backend_path(0);
 	size_t done = 0;
 	struct disk d;
@@ -16,9 +16,8 @@ TEST(documented_program_reads_the_disk)
 	int out[2], status;
 	pid_t pid;
 
-	pattern_fill(want, sizeof(want), 0, 0xd0c);
 	ASSERT_EQ(0, disk_open(&d, path, O_RDWR));
-	ASSERT_EQ(0, disk_write(&d, 0, want, sizeof(want)));
+	ASSERT_EQ(0, disk_put_pattern(&d, 0, sizeof(got), 0xd0c));
 	ASSERT_EQ(0, pipe(out));
 
 	pid = fork();

@@ -331,6 +331,9 @@ void pattern_fill(void *buf, size_t len, uint64_t sector, uint64_t seed);
 /* Offset of the first byte that is wrong, -1 if none is. */
 ssize_t pattern_check(const void *buf, size_t len, uint64_t sector,
 		      uint64_t seed);
+/* The same behind the guest's back: 0 or -1; true, or false with a line. */
+int disk_put_pattern(struct disk *d, uint64_t sector, size_t len, uint64_t seed);
+bool disk_has_pattern(struct disk *d, uint64_t sector, size_t len, uint64_t seed);
 
 /* What the device may have left behind (rule L) */
 

@@ -163,6 +163,37 @@ ssize_t pattern_check(const void *buf, size_t len, uint64_t sector,
 	return -1;
 }
 
+int disk_put_pattern(struct disk *d, uint64_t sector, size_t len, uint64_t seed)
+{
+	char *buf = malloc(len);
+	int ret = -1;
+
+	if (buf) {
+		pattern_fill(buf, len, sector, seed);
+		ret = disk_write(d, sector, buf, len);
+	}
+	free(buf);
+	return ret;
+}
+
+bool disk_has_pattern(struct disk *d, uint64_t sector, size_t len, uint64_t seed)
+{
+	char *buf = malloc(len);
+	ssize_t bad = 0;
+	bool is_read;
+
+	is_read = buf && !disk_read(d, sector, buf, len);
+	if (is_read)
+		bad = pattern_check(buf, len, sector, seed);
+	else
+		perror("# disk");
+	free(buf);
+	if (is_read && bad >= 0)
+		printf("# %s: wrong from byte %zd after sector %llu on\n", d->path,
+		       bad, (unsigned long long)sector);
+	return is_read && bad < 0;
+}
+
 /* Calls @fn for each worker thread, vblk-PID/QUEUE, with its own pid. */
 static void workers(void (*fn)(const char *pid, void *arg), void *arg)
 {

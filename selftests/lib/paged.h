@@ -177,18 +177,12 @@ static inline uint8_t paged_io(struct paged *p, unsigned int n, bool in,
 /* What the disk has at @sector, and what the owner sees in a page. */
 static inline bool disk_holds(struct paged *p, uint64_t sector, uint64_t seed)
 {
-	char data[G_PAGE];
-
-	ASSERT_EQ(0, disk_read(&p->a.d, sector, data, sizeof(data)));
-	return pattern_check(data, sizeof(data), sector, seed) < 0;
+	return disk_has_pattern(&p->a.d, sector, G_PAGE, seed);
 }
 
 static inline void disk_put(struct paged *p, uint64_t sector, uint64_t seed)
 {
-	char data[G_PAGE];
-
-	pattern_fill(data, sizeof(data), sector, seed);
-	ASSERT_EQ(0, disk_write(&p->a.d, sector, data, sizeof(data)));
+	ASSERT_EQ(0, disk_put_pattern(&p->a.d, sector, G_PAGE, seed));
 }
 
 static inline bool page_holds(const uint8_t *page, uint64_t sector,

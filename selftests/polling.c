@@ -54,15 +54,20 @@ static void keep_off_the_worker(const struct shown *s)
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(set), &set));
 }
 
+static void ring_start(struct attached *a, struct shown *s, uint64_t features)
+{
+	struct guest_opts opts = { .features = features };
+
+	attach(a, &opts);
+	shown_find(s, a->g);
+	keep_quiet(a->vq);
+}
+
 FIXTURE_SETUP(ring)
 {
-	struct guest_opts opts = { .features = variant->features };
-
-	attach(&self->a, &opts);
+	ring_start(&self->a, &self->s, variant->features);
 	self->vq = self->a.vq;
-	shown_find(&self->s, self->a.g);
 	keep_off_the_worker(&self->s);
-	keep_quiet(self->vq);
 }
 
 FIXTURE_TEARDOWN(ring)
@@ -264,35 +269,6 @@ TEST_F(ring, window_shrinks_when_requests_get_rare)
 	EXPECT_EQ(0, shown_number(&self->s, 0, "poll_ns"));
 }
 
-/* Less than a thousandth of a core. */
-TEST_F(ring, sleeps_when_idle)
-{
-	const unsigned int seconds = 2;
-	struct halts h;
-	uint64_t us;
-
-	run(self->vq, 100, 100);
-	EXPECT_LT(0, shown_number(&self->s, 0, "cached_pages"));
-	EXPECT_LE(shown_number(&self->s, 0, "poll_ns"),
-		  shown_number(&self->s, 0, "poll_ns_max"));
-	usleep(scaled_ms(100) * 1000);
-	EXPECT_TRUE(shown_state_is(&self->s, 0, "wait"));
-	ASSERT_TRUE(shown_wait_idle(&self->s, 0));
-	usleep(scaled_ms(100) * 1000);
-	halts_now(&h, &self->s);
-	us = worker_cpu_us();
-	sleep(seconds);
-	us = worker_cpu_us() - us;
-	ksft_log("%llu us of %u s", (unsigned long long)us, seconds);
-	EXPECT_LT(us, seconds * 1000);
-	EXPECT_TRUE(shown_state_is(&self->s, 0, "wait"));
-	/* and was not woken even once */
-	halts_since(&h, &self->s);
-	EXPECT_EQ(0, h.attempted);
-	EXPECT_EQ(0, h.waits);
-	EXPECT_TRUE(one(self->vq));
-}
-
 /*
  * One request every 300 us, up to 16 under way, taken back when an interrupt
  * comes.
@@ -388,6 +364,73 @@ TEST_F_TIMEOUT(ring, steady_load_needs_no_kicks, 60)
 {
 	expect_steady(&self->a, &self->s, 1);
 	expect_steady(&self->a, &self->s, 32);
+}
+
+/* Load for which the worker polls, with the parameters of the module. */
+static void burst(struct attached *a, const struct shown *s)
+{
+	struct halts h;
+
+	EXPECT_GT(shown_number(s, 0, "poll_ns_max"), 0);
+	halts_now(&h, s);
+	keep_going(a, 1, 500);
+	keep_going(a, 32, 3000);
+	halts_since(&h, s);
+	EXPECT_GT(h.attempted, 0);
+}
+
+/* Two workers: of a driver with event indices, and of one without. */
+struct idle {
+	struct attached a;
+	struct shown s;
+	struct halts h;
+};
+
+static void idle_begin(struct idle *idle)
+{
+	EXPECT_TRUE(shown_state_is(&idle->s, 0, "wait"));
+	halts_now(&idle->h, &idle->s);
+}
+
+/* It has woken up once at most, to let the guest's pages go. */
+static void idle_end(struct idle *idle)
+{
+	EXPECT_TRUE(shown_state_is(&idle->s, 0, "wait"));
+	EXPECT_EQ(0, shown_number(&idle->s, 0, "cached_pages"));
+	halts_since(&idle->h, &idle->s);
+	EXPECT_LE(idle->h.attempted, 1);
+	EXPECT_LE(idle->h.waits, 1);
+	EXPECT_TRUE(one(idle->a.vq));
+}
+
+/* Less than a thousandth of a core for both. */
+TEST_TIMEOUT(sleeps_when_idle, 60)
+{
+	struct idle idle[2] = { 0 };
+	const unsigned int seconds = 10;
+	unsigned int i;
+	uint64_t us;
+
+	for (i = 0; i < 2; i++) {
+		ring_start(&idle[i].a, &idle[i].s,
+			   i ? G_FEATURES & ~G_EVENT_IDX : G_FEATURES);
+		shown_set(&idle[i].s, 0, "cpu", 0);
+		keep_off_the_worker(&idle[i].s);
+	}
+	for (i = 0; i < 2; i++)
+		burst(&idle[i].a, &idle[i].s);
+	usleep(scaled_ms(100) * 1000);
+	for (i = 0; i < 2; i++)
+		idle_begin(&idle[i]);
+	us = worker_cpu_us();
+	sleep(seconds);
+	us = worker_cpu_us() - us;
+	ksft_log("%llu us of %u s", (unsigned long long)us, seconds);
+	EXPECT_LT(us, seconds * 1000);
+	for (i = 0; i < 2; i++) {
+		idle_end(&idle[i]);
+		detach_checked(&idle[i].a);
+	}
 }
 
 /* Both sides poll: no exits in either direction. */

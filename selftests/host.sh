@@ -104,6 +104,8 @@ phase_polled() {
 	done
 
 	run poll_disks special "${backend[null512-polled]}"
+	[[ -z ${backend[nvme-slow]:-} ]] ||
+		run poll_slow nvme-slow "${backend[nvme-slow]}"
 
 	parameter_set poll_device 1
 	for program in "${on_polled[@]}"; do
@@ -141,11 +143,11 @@ parameter_set() {
 
 # A missing NVMe disk would silently take away the most important tests.
 require_backends() {
-	local name
+	local test
 
-	for name in nvme512 nvme4k; do
-		if want "io_segments:$name" && [[ -z ${backend[$name]:-} ]]; then
-			tap_result "not ok" "backend $name is there"
+	for test in io_segments:nvme512 io_segments:nvme4k poll_slow:nvme-slow; do
+		if want "$test" && [[ -z ${backend[${test#*:}]:-} ]]; then
+			tap_result "not ok" "backend ${test#*:} is there"
 		fi
 	done
 }

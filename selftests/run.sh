@@ -124,6 +124,7 @@ group_host() {
 group_one() {
 	lab host 900 --nvme size=64M,lbs=512,queues=2 \
 		--nvme size=64M,lbs=4096,queues=2 \
+		--nvme size=64M,lbs=512,queues=4,latency=100 \
 		-- env KSFT_TIME_SCALE=$scale selftests/host.sh "${only[@]}"
 }
 

@@ -26,6 +26,8 @@ with its status; without a command gives a shell (Ctrl-A X kills the machine).
   --nvme SPEC           add an NVMe controller (repeatable). SPEC is a list of
                         size=SIZE,lbs=512|4096,queues=N,backend=file|null
                         (default: size=256M,lbs=512,queues=4,backend=file)
+                        or latency=MS: backend=null, and each request takes
+                        as long; its serial number begins with "slow"
   --one-thread          emulate the CPUs in turn, not at once: slower, but code
                         of the kernel may be replaced while it runs, which
                         QEMU 7.2 otherwise does not always notice
@@ -227,7 +229,7 @@ prepare_job() {
 
 add_nvme() {
 	local index=$1 spec=$2 size=256M lbs=512 queues=4 backend=file
-	local key value node="nvme-node$1"
+	local key value node="nvme-node$1" serial=lab$1 latency=0
 
 	while IFS="=" read -r key value; do
 		case $key in
@@ -235,6 +237,7 @@ add_nvme() {
 		lbs) lbs=$value ;;
 		queues) queues=$value ;;
 		backend) backend=$value ;;
+		latency) latency=$value backend=null serial=slow$index ;;
 		"") ;;
 		*) lab_die "unknown key '$key' in --nvme $spec" ;;
 		esac
@@ -245,11 +248,11 @@ add_nvme() {
 			lab_die "bad size in --nvme $spec"
 		qemu+=(-blockdev "driver=file,node-name=$node,filename=$job/nvme$index.img,cache.no-flush=on,discard=unmap") ;;
 	null)
-		qemu+=(-blockdev "driver=null-co,node-name=$node,size=$(numfmt --from=iec "$size"),read-zeroes=on") ;;
+		qemu+=(-blockdev "driver=null-co,node-name=$node,size=$(numfmt --from=iec "$size"),read-zeroes=on,latency-ns=$((latency * 1000000))") ;;
 	*)
 		lab_die "unknown backend in --nvme $spec" ;;
 	esac
-	qemu+=(-device "nvme,serial=lab$index,drive=$node,logical_block_size=$lbs,physical_block_size=$lbs,max_ioqpairs=$queues")
+	qemu+=(-device "nvme,serial=$serial,drive=$node,logical_block_size=$lbs,physical_block_size=$lbs,max_ioqpairs=$queues")
 }
 
 prepare_qemu() {

@@ -132,12 +132,16 @@ undo_all() {
 	rm -rf "$selftests_tmp"
 }
 
-# The first NVMe namespace with logical blocks of $1 bytes: sets $device
+# nvme_find BYTES [SERIAL]: the first NVMe namespace with such logical blocks and a
+# serial number that begins so; without SERIAL none that is slow. Sets $device
 nvme_find() {
-	local dir
+	local dir serial
 
 	for dir in /sys/block/nvme*n1; do
 		[[ -e $dir ]] || continue
+		serial=$(< "$dir/device/serial")
+		[[ $serial == "${2:-}"* && ($serial != slow* || -n ${2:-}) ]] ||
+			continue
 		if [[ $(< "$dir/queue/logical_block_size") == "$1" ]]; then
 			device=/dev/${dir##*/}
 			return
@@ -196,7 +200,8 @@ nvme_reload() {
 	require_module nvme "$@"
 }
 
-# Disks with poll queues, two of them on null_blk; and what poll_disks wants.
+# Disks with poll queues, two of them on null_blk; what poll_disks wants; and as
+# nvme-slow what poll_slow wants.
 backends_up_polled() {
 	local n disk
 
@@ -226,8 +231,11 @@ backends_up_polled() {
 		completion_nsec=20000000
 	export KSFT_NO_POLL=$device
 
-	nvme_reload poll_queues=1
+	nvme_reload "poll_queues=$(($(nproc) > 1 ? 2 : 1))"
 	undo+=(nvme_reload)
+	if wait_for nvme_find 512 slow; then
+		backend[nvme-slow]=$device
+	fi
 	if wait_for nvme_find 512; then
 		backend_add nvme512-polled "$device"
 	fi

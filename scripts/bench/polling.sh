@@ -8,12 +8,13 @@
 #   guest  the latency of a Linux guest, one request at a time: kicks and
 #          interrupts, or the host polls, or the guest, or both
 #
-# usage: scripts/bench/polling.sh [--repeats N] [--out DIR] [load|guest]...
+# usage: scripts/bench/polling.sh [--repeats N] [--out DIR] [PART]...
 #
-# One boot, everything again and again in turn; medians, with least and most in
-# brackets. --out keeps the figures of each run. Needs a quiet machine with two
-# cores. The longest window is 5 ms: an emulated host is ten to twenty times slower
-# than silicon, on which the default of 200 us is meant for.
+# PART is load, one half of it, bursts or poisson, or guest; default: load and guest.
+# One boot, everything again and again in turn, there and back; medians, and medians of
+# the ratios of each repeat, with least and most in brackets. --out keeps the figures of
+# each run. Needs a quiet machine with two cores. The longest window is 5 ms: an emulated
+# host is ten to twenty times slower than silicon, which the default of 200 us is for.
 
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -21,11 +22,12 @@ cd "$(dirname "$0")/../.."
 repeats=5
 out=""
 parts=()
+loads=()
 window=5000000
 limit=1000000000		# what the module takes at most
 
 usage() {
-	sed -n '4,19s/^# \{0,1\}//p' "$0"
+	sed -n '4,21s/^# \{0,1\}//p' "$0"
 }
 
 parse() {
@@ -35,11 +37,12 @@ parse() {
 		--out) out=${2:?--out needs an argument}; shift ;;
 		-h | --help) usage; exit ;;
 		load | guest) parts+=("$1") ;;
+		bursts | poisson) loads+=("$1") ;;
 		*) usage >&2; exit 2 ;;
 		esac
 		shift
 	done
-	((${#parts[@]})) || parts=(load guest)
+	((${#parts[@]} + ${#loads[@]})) || parts=(load guest)
 }
 
 # The machine at hand: builds, boots a host and runs this script in it.
@@ -49,7 +52,7 @@ boot() {
 	make -s qemu-plugin selftests
 	scripts/vm/run.sh --timeout 1800 ${out:+--out "$out"} -- \
 		scripts/bench/polling.sh --repeats "$repeats" \
-		${out:+--out /out} "${parts[@]}"
+		${out:+--out /out} "${parts[@]}" "${loads[@]}"
 }
 
 #
@@ -91,12 +94,6 @@ values() {
 		"$tmp/figures" | sort -g
 }
 
-# median TABLE ROW COLUMN
-median() {
-	values "$@" | awk '{ v[NR] = $1 }
-		END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
-}
-
 # cell TABLE ROW COLUMN FORMAT: median (least-most)
 cell() {
 	values "$1" "$2" "$3" | awk -v format="$4" '{ v[NR] = $1 }
@@ -105,10 +102,28 @@ cell() {
 			     v[1], v[NR]) }'
 }
 
-# ratio TABLE ROW BASE COLUMN: of medians
+# ratio TABLE ROW BASE COLUMN: median (least-most) of those of each repeat
 ratio() {
-	awk -v a="$(median "$1" "$2" "$4")" -v b="$(median "$1" "$3" "$4")" \
-		'BEGIN { printf("%.2f", a / b) }'
+	awk -v table="$1" -v row="$2" -v base="$3" -v column="$4" '
+		$1 == table && $3 == column && $2 == row { a[++n] = $4 }
+		$1 == table && $3 == column && $2 == base { b[++m] = $4 }
+		END { for (i = 1; i <= n; i++) print a[i] / b[i] }' \
+		"$tmp/figures" | sort -g | awk '{ v[NR] = $1 }
+		END { printf("%.2f (%.2f-%.2f)",
+			     (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2,
+			     v[1], v[NR]) }'
+}
+
+# order REPEAT WAY...: the other way round every other time, as the machine changes
+order() {
+	local repeat=$1
+	shift
+
+	if ((repeat % 2)); then
+		printf '%s\n' "$@"
+	else
+		printf '%s\n' "$@" | tac
+	fi
 }
 
 #
@@ -175,15 +190,17 @@ run_load() {
 	load[bursts]="4 load=bursts on_ms=1000 off_ms=1000"
 	load[poisson]="2 load=poisson depth=64 rate=$((${r_iops%.*} / 10))"
 	for ((i = 1; i <= repeats; i++)); do
-		for name in bursts poisson; do
-			for way in ${ways[$name]}; do
-				load_one $name "$way"
+		for name in "$@"; do
+			# shellcheck disable=SC2086 # words they are
+			for way in $(order $i ${ways[$name]}); do
+				load_one "$name" "$way"
 			done
 		done
 	done
 	rmmod vhost_blk
-	load_table bursts
-	load_table poisson
+	for name in "$@"; do
+		load_table "$name"
+	done
 }
 
 #
@@ -234,10 +251,10 @@ guest_table() {
 	echo
 	echo "guest: one 4k random read at a time, fio"
 	echo
-	printf '%-9s %-28s %-6s %-20s %s\n' polls "median latency, us" ratio \
+	printf '%-9s %-28s %-17s %-20s %s\n' polls "median latency, us" ratio \
 		"kicks per request" "interrupts per request"
 	for way in "${guest_ways[@]}"; do
-		printf '%-9s %-28s %-6s %-20s %s\n' "$way" \
+		printf '%-9s %-28s %-17s %-20s %s\n' "$way" \
 			"$(cell guest "$way" us %.0f)" \
 			"$(ratio guest "$way" neither us)" \
 			"$(cell guest "$way" kicks %.2f)" \
@@ -256,7 +273,7 @@ run_guest() {
 	trap guest_kill_all EXIT
 	guest_up
 	for ((i = 1; i <= repeats; i++)); do
-		for way in "${guest_ways[@]}"; do
+		for way in $(order $i "${guest_ways[@]}"); do
 			guest_one "$way"
 		done
 	done
@@ -278,8 +295,12 @@ main() {
 	. scripts/vm/null-blk.sh
 	null_disk polling size=1024
 	for part in "${parts[@]}"; do
-		"run_$part"
+		case $part in
+		load) run_load bursts poisson ;;
+		guest) run_guest ;;
+		esac
 	done
+	((${#loads[@]} == 0)) || run_load "${loads[@]}"
 	[[ -z $out ]] || cp "$tmp/figures" "$out/polling"
 }
 

@@ -19,7 +19,7 @@
 struct sim {
 	struct vhost_blk_hold hold;
 	unsigned int depth;
-	u64 submit_ns, irq_ns, disk_ns, stall_ns, stall_every_ns;
+	u64 submit_ns, irq_ns, disk_ns, stall_ns, stall_every_ns, wake_ns;
 	bool naps;
 	/* the driver */
 	unsigned int under_way;
@@ -65,8 +65,11 @@ static void sim_nap(struct sim *s, u64 now)
 {
 	u32 ns = vhost_blk_hold_nap(&s->hold, now);
 
-	s->awake_at = now + ns;
+	if (!ns)
+		return;
+	s->awake_at = now + ns + s->wake_ns;
 	s->asleep_ns += ns;
+	vhost_blk_hold_woke(&s->hold, s->awake_at);
 }
 
 static void sim_worker(struct sim *s, u64 now)
@@ -358,6 +361,49 @@ TEST(no_nap_is_longer_than_the_interrupt_may_wait)
 	EXPECT_EQ(50000, vhost_blk_hold_nap(&h, now));
 	h.max_ns = 0;
 	EXPECT_EQ(0, vhost_blk_hold_nap(&h, now));
+}
+
+/* Late wake-ups are not the driver's. */
+TEST(does_not_nap_because_it_wakes_up_late)
+{
+	struct sim s = {
+		.depth = 32, .submit_ns = 3000, .irq_ns = 10000,
+		.wake_ns = 100000, .naps = true,
+	};
+
+	vhost_blk_hold_init(&s.hold, 8000000);
+	sim_run(&s, 200000000ULL);
+	/* after a pause, and not for good */
+	s.hold.reply_ns = 1000000;
+	sim_run(&s, 200000000ULL);
+	s.asleep_ns = 0;
+	sim_run(&s, 200000000ULL);
+	EXPECT_EQ(0, s.asleep_ns);
+	EXPECT_LE(s.hold.reply_ns, 100000);
+}
+
+/* Eight at once, a millisecond apart: patience is for the millisecond. */
+TEST(what_is_submitted_at_once_is_not_taken_for_one_by_one)
+{
+	struct vhost_blk_hold h;
+	u64 now = 1000000;
+	int i;
+
+	vhost_blk_hold_init(&h, 8000000);
+	h.gap_ns = 250000;
+	for (i = 0; i < 100; i++) {
+		u64 next = now + 1000000;
+
+		vhost_blk_hold_add(&h, 8, now);
+		while (now < next) {
+			u32 ns = vhost_blk_hold_nap(&h, now);
+
+			now = ns ? now + ns : next;
+			vhost_blk_hold_woke(&h, now);
+		}
+		vhost_blk_hold_arrived(&h, 8, now);
+	}
+	EXPECT_GE(h.gap_ns, 500000);
 }
 
 /* What takes 600 us every time is not looked for during the first 300. */

@@ -59,6 +59,7 @@ bool vhost_blk_call_release(struct vhost_blk_vq *vq)
 		vhost_blk_event_signal_call(vq);
 	} else {
 		vhost_blk_call_suppressed(vq, nr);
+		vq->hold.sent = 0;
 	}
 	vhost_blk_ring_called(&vq->ring);
 	return wanted;

@@ -62,6 +62,8 @@ void vhost_blk_hold_init(struct vhost_blk_hold *hold, u32 max_ns)
 	hold->since = 0;
 	hold->last = 0;
 	hold->sent = 0;
+	hold->looked = 0;
+	hold->woke = 0;
 	hold->gap_ns = max_ns;
 	hold->reply_ns = 0;
 	hold->held = 0;
@@ -71,6 +73,41 @@ void vhost_blk_hold_init(struct vhost_blk_hold *hold, u32 max_ns)
 	hold->countdown = hold->interval;
 	hold->probing = false;
 	hold->napped = false;
+}
+
+/*
+ * How far chains are apart. Those found after a nap may have come one by one,
+ * but not before the last look.
+ */
+static void vhost_blk_hold_learn_gap(struct vhost_blk_hold *hold,
+				     unsigned int nr, u64 now)
+{
+	u64 since = max(hold->last, hold->since);
+	u64 gap = now > since ? now - since : 0;
+
+	if (hold->napped) {
+		u64 least = hold->looked > since ? hold->looked - since : 0;
+
+		gap = max(div_u64(gap, nr), least);
+	}
+	gap = min_t(u64, gap, hold->max_ns);
+	hold->gap_ns = (hold->gap_ns * 7ULL + gap) / 8;
+}
+
+/*
+ * How long the driver was busy with the last interrupt. One that was idle tells
+ * nothing, and one that had been waiting when the nap was over took no longer
+ * than the nap was meant to be.
+ */
+static void vhost_blk_hold_learn_reply(struct vhost_blk_hold *hold, u64 now)
+{
+	u64 reply = now > hold->sent ? now - hold->sent : 0;
+
+	if (!hold->sent || reply >= hold->max_ns)
+		return;
+	if (hold->napped && now < hold->woke + VHOST_BLK_HOLD_NAP_MIN)
+		reply = hold->reply_ns / VHOST_BLK_HOLD_REPLY_PART;
+	hold->reply_ns = (hold->reply_ns * 7ULL + reply) / 8;
 }
 
 /**
@@ -84,20 +121,10 @@ void vhost_blk_hold_arrived(struct vhost_blk_hold *hold, unsigned int nr,
 {
 	/* A gap tells something only while the driver is not waiting for us. */
 	if (hold->held) {
-		u64 since = max(hold->last, hold->since);
-		u64 gap = now > since ? now - since : 0;
-
-		/* They came one by one, while nobody looked. */
-		if (hold->napped)
-			gap = div_u64(gap, nr);
-		gap = min_t(u64, gap, hold->max_ns);
-		hold->gap_ns = (hold->gap_ns * 7ULL + gap) / 8;
+		vhost_blk_hold_learn_gap(hold, nr, now);
 		hold->arrived += nr;
-	} else if (hold->sent) {
-		u64 reply = now > hold->sent ? now - hold->sent : 0;
-
-		reply = min_t(u64, reply, hold->max_ns);
-		hold->reply_ns = (hold->reply_ns * 7ULL + reply) / 8;
+	} else {
+		vhost_blk_hold_learn_reply(hold, now);
 	}
 	hold->sent = 0;
 	hold->last = now;
@@ -154,12 +181,14 @@ static u64 vhost_blk_hold_nap_held(const struct vhost_blk_hold *hold, u64 now)
 	return min_t(u64, hold->gap_ns, due > now ? due - now : 0);
 }
 
-/* The first look after an interrupt for many. */
-static u64 vhost_blk_hold_nap_sent(const struct vhost_blk_hold *hold)
+/* Once after an interrupt for many. */
+static u64 vhost_blk_hold_nap_sent(const struct vhost_blk_hold *hold, u64 now)
 {
+	u64 until = hold->sent + hold->reply_ns / VHOST_BLK_HOLD_REPLY_PART;
+
 	if (!hold->sent || hold->napped || hold->target < VHOST_BLK_HOLD_BATCH)
 		return 0;
-	return hold->reply_ns / VHOST_BLK_HOLD_REPLY_PART;
+	return until > now ? until - now : 0;
 }
 
 /**
@@ -170,18 +199,30 @@ static u64 vhost_blk_hold_nap_sent(const struct vhost_blk_hold *hold)
  * A driver whose requests are far apart does not wait for those that are held:
  * it makes the next ones. They may be found a little later.
  *
- * Return: time to sleep in ns; 0 when that is too short. A sleep is expected.
+ * Return: time to sleep in ns, to be followed by vhost_blk_hold_woke(); 0 when
+ * that is too short.
  */
 u32 vhost_blk_hold_nap(struct vhost_blk_hold *hold, u64 now)
 {
 	u64 ns = hold->held ? vhost_blk_hold_nap_held(hold, now) :
-			      vhost_blk_hold_nap_sent(hold);
+			      vhost_blk_hold_nap_sent(hold, now);
 
 	ns = min_t(u64, ns, hold->max_ns / VHOST_BLK_HOLD_NAP_PART);
 	if (ns < VHOST_BLK_HOLD_NAP_MIN)
 		return 0;
 	hold->napped = true;
+	hold->looked = now;
 	return ns;
+}
+
+/**
+ * vhost_blk_hold_woke() - the nap is over
+ * @hold: the state
+ * @now: time in ns
+ */
+void vhost_blk_hold_woke(struct vhost_blk_hold *hold, u64 now)
+{
+	hold->woke = now;
 }
 
 /**
@@ -232,8 +273,8 @@ void vhost_blk_hold_release(struct vhost_blk_hold *hold, u64 now)
 	} else if (!--hold->countdown) {
 		hold->probing = true;
 	}
+	hold->sent = hold->held >= VHOST_BLK_HOLD_BATCH ? now : 0;
 	hold->held = 0;
 	hold->arrived = 0;
-	hold->sent = now;
 	hold->napped = false;
 }

@@ -13,7 +13,10 @@
  * @max_ns: longest wait for the next arrival; 0 switches holding off
  * @since: when the oldest completion was held, in ns
  * @last: when the last chain arrived, in ns
- * @sent: when the last interrupt went out, in ns; 0 once a chain has arrived
+ * @sent: when the last interrupt went out, in ns; 0 once a chain has arrived,
+ *        and when it was not for many
+ * @looked: when the last nap began, in ns
+ * @woke: when it ended, in ns
  * @gap_ns: running mean of the time between two arrivals
  * @reply_ns: running mean of the time from an interrupt to the next arrival
  * @held: completions that the driver has not been interrupted for
@@ -29,6 +32,8 @@ struct vhost_blk_hold {
 	u64 since;
 	u64 last;
 	u64 sent;
+	u64 looked;
+	u64 woke;
 	u32 gap_ns;
 	u32 reply_ns;
 	unsigned int held;
@@ -46,6 +51,7 @@ void vhost_blk_hold_arrived(struct vhost_blk_hold *hold, unsigned int nr,
 void vhost_blk_hold_add(struct vhost_blk_hold *hold, unsigned int nr, u64 now);
 bool vhost_blk_hold_over(const struct vhost_blk_hold *hold, u64 now);
 u32 vhost_blk_hold_nap(struct vhost_blk_hold *hold, u64 now);
+void vhost_blk_hold_woke(struct vhost_blk_hold *hold, u64 now);
 bool vhost_blk_hold_sends_at_once(const struct vhost_blk_hold *hold);
 void vhost_blk_hold_release(struct vhost_blk_hold *hold, u64 now);
 

@@ -18,7 +18,7 @@
 /* How long it sleeps before it lets the guest's pages go, in jiffies. */
 #define VHOST_BLK_TLB_IDLE HZ
 
-/* A short sleep may be longer by this part, to save the kernel a timer. */
+/* A short sleep may be shorter by this part, to save the kernel a timer. */
 #define VHOST_BLK_NAP_SLACK 8
 
 /* Takes what is the worker's back. */
@@ -33,10 +33,10 @@ static void vhost_blk_sleep_rise(struct vhost_blk_vq *vq)
 
 static void vhost_blk_sleep_nap(u32 ns)
 {
-	ktime_t time = ns_to_ktime(ns);
+	u32 slack = ns / VHOST_BLK_NAP_SLACK;
+	ktime_t time = ns_to_ktime(ns - slack);
 
-	schedule_hrtimeout_range(&time, ns / VHOST_BLK_NAP_SLACK,
-				 HRTIMER_MODE_REL);
+	schedule_hrtimeout_range(&time, slack, HRTIMER_MODE_REL);
 }
 
 /* Until woken; after some time the guest's memory is let go. */

@@ -317,12 +317,18 @@ static bool vhost_blk_worker_nap(struct vhost_blk_vq *vq)
 {
 	u32 ns;
 
-	if (vq->nr_polled || (!vq->hold.held && !vq->window_ns))
+	if (need_resched())
+		vhost_blk_call_release(vq);
+	if (vq->nr_polled ||
+	    (!vq->hold.held &&
+	     (!vq->window_ns ||
+	      !vhost_blk_tune_get(&vq->tune, VHOST_BLK_TUNE_poll_ns_max))))
 		return false;
 	ns = vhost_blk_hold_nap(&vq->hold, vq->now);
 	if (!ns)
 		return false;
 	vhost_blk_sleep(vq, ns, vhost_blk_worker_has_work);
+	vhost_blk_hold_woke(&vq->hold, vq->now);
 	return true;
 }
 

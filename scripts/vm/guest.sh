@@ -215,8 +215,7 @@ guest_start() {
 	local name=$1 append
 	shift
 
-	# norandmaps: see run.sh
-	append="console=ttyS0 loglevel=5 panic=-1 mitigations=off norandmaps"
+	append="console=ttyS0 loglevel=5 panic=-1 mitigations=off"
 	append+=" no_timer_check random.trust_cpu=on audit=0 apparmor=0"
 	# Without these the kernel reads every possible PCI address three times
 	# over, at one exit each.

@@ -258,11 +258,7 @@ add_nvme() {
 prepare_qemu() {
 	local append i
 
-	# norandmaps: the emulator translates a page of code again for each
-	# address it is mapped at, and keeps all that for as long as it can.
-	# When such a page is freed and cleared, each byte costs a walk over
-	# the whole list: a machine stood still for minutes in clear_page().
-	append="console=ttyS0 panic=-1 oops=panic mitigations=off norandmaps"
+	append="console=ttyS0 panic=-1 oops=panic mitigations=off"
 	append+=" no_timer_check random.trust_cpu=on audit=0 apparmor=0"
 	append+=" pci=noearly cryptomgr.notests"
 	append+=" lab.job=$job lab.kernel=$kernel${opt_out:+ lab.out=1}"

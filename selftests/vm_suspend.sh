@@ -15,7 +15,7 @@ tracing=/sys/kernel/tracing
 disks=(fast slow)
 declare -A queues=()
 
-# helper [PARAMETER]: inserts the module that lets the lab's host sleep
+# Inserts the module that lets the lab's host sleep.
 helper() {
 	local dir pci awake=""
 
@@ -23,7 +23,7 @@ helper() {
 		pci=$(readlink -f "$dir/..")
 		awake+=,${pci##*/}
 	done
-	insmod "$selftests_dir/modules/test_suspend.ko" awake="${awake#,}" "$@"
+	insmod "$selftests_dir/modules/test_suspend.ko" awake="${awake#,}"
 }
 
 # Before there is a guest: this replaces code of the kernel.
@@ -122,7 +122,7 @@ worker_is_back() {
 }
 
 sleeps_for_real() {
-	rmmod test_suspend && helper timer=1 && sleeps none freeze
+	echo 1 > /sys/module/test_suspend/parameters/timer && sleeps none freeze
 }
 
 fio_is_content() {

@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/membarrier.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
@@ -107,12 +109,19 @@ int disk_write(struct disk *d, uint64_t sector, const void *buf, size_t len)
 	return ret;
 }
 
+/*
+ * The block layer counts a request after it has told whoever waits for it, in the
+ * same interrupt: wait until all that were under way are over.
+ */
 int disk_stat(struct disk *d, struct disk_stat *st)
 {
 	unsigned long long v[7];
-	FILE *f = fopen(d->stat, "re");
+	FILE *f;
 	int n;
 
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		return -1;
+	f = fopen(d->stat, "re");
 	if (!f)
 		return -1;
 	n = fscanf(f, "%llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2],

@@ -4,9 +4,15 @@
  * named stay out of it: those below its root, whose driver cannot suspend (virtio-9p).
  * With "timer" the ACPI timer, which runs over every 2.3 s, interrupts, and so ends
  * suspend to idle: the alarm of QEMU's clock does not.
+ *
+ * As long as this is loaded, freezing() looks whether tasks are to freeze. Otherwise it
+ * does from when the kernel has replaced its code in each place where it is used, and
+ * QEMU 7.2 does not always notice when another CPU replaces code: threads that had the
+ * old one did not freeze.
  */
 #include <linux/acpi.h>
 #include <linux/device.h>
+#include <linux/freezer.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 
@@ -15,16 +21,42 @@ static unsigned int nr_awake;
 module_param_array(awake, charp, &nr_awake, 0444);
 MODULE_PARM_DESC(awake, "names of devices in /sys/bus/pci/devices");
 
-static bool timer;
-module_param(timer, bool, 0444);
-MODULE_PARM_DESC(timer, "the ACPI timer wakes the host");
-
 static struct device *devs[ARRAY_SIZE(awake)];
 
 static u32 test_timer_event(void *context)
 {
 	return ACPI_INTERRUPT_HANDLED;
 }
+
+static bool timer;
+
+static int test_timer_set(const char *val, const struct kernel_param *kp)
+{
+	acpi_status status = AE_OK;
+	bool on;
+	int ret = kstrtobool(val, &on);
+
+	if (ret)
+		return ret;
+	if (on && !timer)
+		status = acpi_install_fixed_event_handler(ACPI_EVENT_PMTIMER,
+							  test_timer_event,
+							  NULL);
+	else if (!on && timer)
+		status = acpi_remove_fixed_event_handler(ACPI_EVENT_PMTIMER,
+							 test_timer_event);
+	if (ACPI_FAILURE(status))
+		return -EIO;
+	timer = on;
+	return 0;
+}
+
+static const struct kernel_param_ops test_timer_ops = {
+	.set = test_timer_set,
+	.get = param_get_bool,
+};
+module_param_cb(timer, &test_timer_ops, &timer, 0644);
+MODULE_PARM_DESC(timer, "the ACPI timer wakes the host");
 
 static void test_let_sleep(void)
 {
@@ -53,21 +85,17 @@ static int __init test_suspend_init(void)
 {
 	int ret = test_keep_awake();
 
-	if (!ret && timer &&
-	    ACPI_FAILURE(acpi_install_fixed_event_handler(ACPI_EVENT_PMTIMER,
-							  test_timer_event,
-							  NULL)))
-		ret = -EIO;
 	if (ret)
 		test_let_sleep();
+	else
+		static_branch_inc(&freezer_active);
 	return ret;
 }
 
 static void __exit test_suspend_exit(void)
 {
-	if (timer)
-		acpi_remove_fixed_event_handler(ACPI_EVENT_PMTIMER,
-						test_timer_event);
+	static_branch_dec(&freezer_active);
+	test_timer_set("0", NULL);
 	test_let_sleep();
 }
 

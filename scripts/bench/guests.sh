@@ -88,6 +88,7 @@ add_disk() {
 	new-threads-*) add_threads "$1" "$2" "${1##*-}" ;;
 	scsi) add_scsi "$2" ;;
 	user) add_user "$2" ;;
+	own) ;;		# the guest makes it
 	esac
 }
 

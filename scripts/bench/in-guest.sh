@@ -5,11 +5,20 @@
 #
 # shellcheck disable=SC3043 # busybox has local
 
+# own_null: a disk of the guest's own that answers in the submitting context
+own_null() {
+	[ -b /dev/nullb0 ] ||
+		modprobe null_blk nr_devices=1 gb=64 queue_mode=2 irqmode=0 \
+			submit_queues="$(nproc)" || return
+	ls /dev/nullb0
+}
+
 # disk_of NAME: as node; vhost-user-blk and vhost-scsi give no serial of ours
 disk_of() {
 	case $1 in
 	user) node vhost_user_blk ;;
 	scsi) ls /dev/sda ;;
+	own) own_null ;;
 	*) node "$1" ;;
 	esac
 }

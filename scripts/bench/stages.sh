@@ -10,7 +10,7 @@ bare=(bare-libaio bare-uring bare-polled)
 vhost=(vhost-kick vhost-adaptive vhost-polling vhost-polldev)
 qemu=(qemu-native qemu-native-poll qemu-uring qemu-uring-poll)
 newer=(newer-native newer-native-poll newer-uring newer-uring-poll)
-others=(vhost-scsi vhost-user)
+others=(vhost-scsi vhost-user guest-null)
 best=(qemu-native-poll qemu-uring-poll)	# where there is no time for all of QEMU's
 
 # works_of RWS BS DEPTHS JOBS: adds to works, but for what --rw and --depth do not

@@ -35,6 +35,8 @@ way qemu-uring uring libaio
 way qemu-uring-poll uring libaio
 way vhost-scsi scsi libaio
 way vhost-user user libaio
+# A null_blk of the guest's own: what fio in this guest reaches without a host.
+way guest-null own libaio
 # The guest polls for completions: a guest with poll queues.
 way vhost-kick-uring vhost uring
 way vhost-guestpoll vhost polled

@@ -15,8 +15,8 @@ modules_l1=(virtio_pci virtio_console 9pnet_virtio 9p overlay configfs)
 modules_l2=(virtio_pci virtio_console virtio_blk)
 # What the guest loads when it meets such a disk or file system.
 more_l2=(virtio_scsi sd_mod ext4 crc32c_generic)
-# Good to have where the kernel has it.
-optional_l2=(crc32c_intel)
+# Good to have where the kernel has it; null_blk is for the bench.
+optional_l2=(crc32c_intel null_blk)
 programs_l2=(/sbin/mke2fs /sbin/e2fsck /sbin/tune2fs
 	     /sbin/resize2fs /sbin/dumpe2fs)
 

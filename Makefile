@@ -58,12 +58,13 @@ help:
 	@echo '  clean            remove everything that was built'
 	@echo
 	@echo 'Try and test; no KVM and no loaded module needed:'
-	@echo '  demo             a guest uses a vhost-blk disk, 6 minutes'
+	@echo '  demo             a guest uses a vhost-blk disk, 3 to 6 minutes'
 	@echo '  bench            the race against all other ways to a disk, an'
 	@echo '                   hour; BENCH="--quick": 10 minutes'
-	@echo '  check            all tests; GROUPS="unit host vm" chooses'
+	@echo '  check            all tests; GROUPS="unit qemu host vm" chooses'
 	@echo '  check-debug      the same on a kernel with KASAN and lockdep,'
 	@echo '                   built the first time'
+	@echo '  check-lab        tests of the lab itself'
 	@echo '  selftests        build the test programs'
 	@echo '  bench-programs   build ring_bench and uring_bench, into'
 	@echo '                   scripts/bench/chardev/build'
@@ -155,6 +156,10 @@ check-debug: qemu-plugin selftests
 	$(run) scripts/vm/debug-kernel.sh
 	@$(run) selftests/run.sh --kernel debug $(GROUPS)
 
+check-lab:
+	@scripts/deps.sh lab qemu selftests
+	@$(run) scripts/vm/selftest.sh
+
 demo:
 	@$(run) scripts/demo/run.sh
 
@@ -179,4 +184,4 @@ clean:
 
 .PHONY: all help build-deps modules install uninstall install-extra \
 	uninstall-extra qemu-plugin selftests bench-programs check-modules \
-	check check-debug demo bench profile check-profile lint clean
+	check check-debug check-lab demo bench profile check-profile lint clean

@@ -4,10 +4,12 @@
 # usage: selftests/run.sh [--kernel stock|debug] [--only PATTERN]... [GROUP...]
 #
 #   unit	programs that need neither root nor the module
+#   qemu	the device in QEMU, with a library that plays the module
 #   host	the chardev tests: three boots of the lab, host.sh in the first,
 #		cores.sh on a machine with two NUMA nodes, code.sh on one that is
 #		emulated by one thread
-#   vm	guest tests: one boot of the lab, vm.sh in it
+#   vm	guest tests: a boot of the lab for each number of CPUs that they
+#		want, vm.sh in it
 #
 # Default: all groups. PATTERN (as for host.sh) selects among host tests
 # "PROGRAM" or "PROGRAM:BACKEND", and among vm tests "vm_NAME".
@@ -36,12 +38,12 @@ while (($#)); do
 	--kernel) kernel=${2:?--kernel needs an argument}; shift ;;
 	--only) only+=("${2:?--only needs an argument}"); shift ;;
 	-h | --help) usage; exit 0 ;;
-	unit | host | vm) groups+=("$1") ;;
+	unit | qemu | host | vm) groups+=("$1") ;;
 	*) usage >&2; exit 2 ;;
 	esac
 	shift
 done
-((${#groups[@]})) || groups=(unit host vm)
+((${#groups[@]})) || groups=(unit qemu host vm)
 case $kernel in
 stock) scale=3 ;;
 debug) scale=5 ;;
@@ -83,6 +85,10 @@ group_unit() {
 		tap_run "$(basename "$program" .sh)" timeout 300 "$program" \
 			"$here/build/unit"
 	done
+}
+
+group_qemu() {
+	tap_run qemu_device timeout 300 "$root/qemu/tests/run.sh"
 }
 
 # lab NAME SECONDS OPTIONS -- COMMAND: boots one, its results become ours
@@ -197,6 +203,7 @@ if build; then
 	for group in "${groups[@]}"; do
 		case $group in
 		unit) group_unit ;;
+		qemu) group_qemu ;;
 		host) group_host ;;
 		vm) group_vm ;;
 		esac

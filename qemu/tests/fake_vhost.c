@@ -6,7 +6,10 @@
  * FAKE_LOG    every call is appended here, one line each
  * FAKE_DISK   the file that is a block device of 4096-byte physical blocks
  * FAKE_FAIL   attaching the backend fails
+ * FAKE_INTR   a signal interrupts the first two times that it is attached
  * FAKE_BREAK  the first attach is followed by an event on the error eventfd
+ * FAKE_RO     the disk is read-only
+ * FAKE_ZONED  the disk has zones
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -127,7 +130,7 @@ static int disk_ioctl(unsigned long cmd, void *arg)
 
 static int attach(int fd)
 {
-    static int broken;
+    static int broken, interrupted;
 
     note("SET_BACKEND %s", fd < 0 ? "-1" : "disk");
     if (fd < 0) {
@@ -135,6 +138,10 @@ static int attach(int fd)
     }
     if (getenv("FAKE_FAIL")) {
         errno = EOPNOTSUPP;
+        return -1;
+    }
+    if (getenv("FAKE_INTR") && interrupted++ < 2) {
+        errno = EINTR;
         return -1;
     }
     if (getenv("FAKE_BREAK") && !broken++) {

@@ -157,6 +157,18 @@ test_start_failure() {
 	check "QEMU survives it" quit
 }
 
+silent() {
+	! grep vhost-blk: "$tmp/out"
+}
+
+test_interrupted_start() {
+	boot FAKE_INTR=1 -- -device "$device"
+	check "an attach that a signal interrupts is repeated" \
+		seen 3 "SET_BACKEND disk"
+	quit
+	check "and nothing is reported" silent
+}
+
 test_queue_error() {
 	boot FAKE_BREAK=1 -- -device "$device"
 	check "a damaged queue stops the device" seen 1 "SET_BACKEND -1"
@@ -307,6 +319,7 @@ main() {
 	echo "KTAP version 1"
 	test_lifecycle
 	test_start_failure
+	test_interrupted_start
 	test_queue_error
 	test_messages
 	test_permissions

@@ -136,13 +136,21 @@ static uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
 
 /* ---- start and stop ---- */
 
-/* Device wide: the kernel starts every queue that has been set up. */
+/*
+ * Device wide: the kernel starts every queue that has been set up. A vCPU that
+ * is kicked meanwhile has a signal pending, with which the kernel attaches
+ * nothing; what was set up stays.
+ */
 static int set_backend(VHostBlk *s, int fd)
 {
     struct vhost_vring_file backend = { .index = 0, .fd = fd };
     int vhostfd = (uintptr_t)s->hdev.opaque;
+    int ret;
 
-    return ioctl(vhostfd, VHOST_BLK_SET_BACKEND, &backend) < 0 ? -errno : 0;
+    do {
+        ret = ioctl(vhostfd, VHOST_BLK_SET_BACKEND, &backend);
+    } while (ret < 0 && errno == EINTR);
+    return ret < 0 ? -errno : 0;
 }
 
 static int set_guest_notifiers(VHostBlk *s, bool assign)

@@ -145,14 +145,6 @@ pin() {
 	pin_servers "$1" $((last && $2 == last ? 0 : last))
 }
 
-# use_newer_qemu: for bench_guest_start. Firmware that Debian has in packages of
-# its own may be that of the installed QEMU.
-use_newer_qemu() {
-	GUEST_QEMU=$BENCH_NEWER_QEMU/usr/bin/qemu-system-x86_64
-	args+=(-L "$BENCH_NEWER_QEMU/usr/share/qemu" -L /usr/share/seabios
-	       -L /usr/share/qemu)
-}
-
 # bench_guest_start NAME FIRST-CPU CPUS QUEUES DISKS...: and waits until it has
 # booted
 bench_guest_start() {
@@ -167,7 +159,7 @@ bench_guest_start() {
 	done
 	step "guest $name with $cpus CPUs, $queues queues: $*"
 	if [[ $name == newer ]]; then
-		use_newer_qemu
+		GUEST_QEMU=$BENCH_NEWER_QEMU
 	fi
 	bench_guests+=("$name")
 	GUEST_CPUS=$cpus GUEST_MEM_SHARED=1 guest_start "$name" \

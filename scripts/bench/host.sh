@@ -95,8 +95,7 @@ cleanup() {
 
 newer_version() {
 	[[ -z $BENCH_NEWER_QEMU ]] ||
-		"$BENCH_NEWER_QEMU/usr/bin/qemu-system-x86_64" --version |
-		head -n 1
+		"$BENCH_NEWER_QEMU" --version | head -n 1
 }
 
 # What the report has to know.

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Prints the directory of a QEMU that can serve the queues of one disk by several
-# threads (iothread-vq-mapping, since 9.0), with usr/bin/qemu-system-x86_64 in it:
-# / if the installed one can, or else Debian's from backports, which is unpacked
-# into the cache and not installed. Fails, with the reason, if there is none.
+# Prints the path of a QEMU that can serve the queues of one disk by several threads
+# (iothread-vq-mapping, since 9.0): that of the installed one if it can, or else of
+# Debian's from backports, which is unpacked into the cache and not installed. Fails,
+# with the reason, if there is none.
 
 set -euo pipefail
 # shellcheck source=qemu/lib.sh
@@ -36,11 +36,21 @@ download() {
 	mv "$dir.new" "$dir"
 }
 
-main() {
-	local dir=$cache_dir/newer program missing
+# start_script DIR PROGRAM: what tells it where its data are. Firmware that Debian has
+# in packages of its own may be that of the installed QEMU.
+start_script() {
+	printf '#!/bin/sh\nexec %s -L %s -L %s -L %s "$@"\n' "$2" \
+		"$1/usr/share/qemu" /usr/share/seabios /usr/share/qemu \
+		> "$1/qemu-system-x86_64.new"
+	chmod 755 "$1/qemu-system-x86_64.new"
+	mv "$1/qemu-system-x86_64.new" "$1/qemu-system-x86_64"
+}
 
-	if new_enough /usr/bin/qemu-system-x86_64; then
-		echo /
+main() {
+	local dir=$cache_dir/newer program=/usr/bin/qemu-system-x86_64 missing
+
+	if new_enough $program; then
+		echo $program
 		return
 	fi
 	program=$dir/usr/bin/qemu-system-x86_64
@@ -49,7 +59,8 @@ main() {
 	[[ -z $missing ]] || die "libraries are missing:" "${missing//$'\n'/ }"
 	new_enough "$program" ||
 		die "backports have QEMU $(version_of "$program"), no newer one"
-	echo "$dir"
+	start_script "$dir" "$program"
+	echo "$dir/qemu-system-x86_64"
 }
 
 main

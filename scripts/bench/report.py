@@ -136,8 +136,7 @@ def write_markdown(results, drawn, path):
              " in brackets the spread.\n\n" + targets_table(targets.all_targets(results)) + "\n",
              ABOUT.format(**results.environment)]
     for group, ways in results.groups().items():
-        if group.stage != "tune":
-            parts.append(group_table(group, ways))
+        parts.append(group_table(group, ways))
     if drawn:
         parts.append(figure_lines(drawn))
     with open(path, "w", encoding="utf-8") as file:

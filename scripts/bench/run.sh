@@ -18,7 +18,7 @@ Measures vhost-blk against everything else that gives a guest a disk, in the lab
 one way after the other and all of it again. What is compared is measured in one
 boot. Results are results.md, results.json and figures.
 
-  --quick            10 minutes: null_blk, depth 1 and 32, one queue
+  --quick            10 minutes: null_blk, depth 1 and 32, one job
   --host             on this machine and not in the lab. As root, with KVM; loads
                      the module if it is not loaded. Without a device that is
                      named: on a null_blk of its own

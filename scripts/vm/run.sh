@@ -22,6 +22,7 @@ with its status; without a command gives a shell (Ctrl-A X kills the machine).
   --cpus N, --mem SIZE  default: 2, 4G
   --timeout SEC         time limit for boot and command (default: 600)
   --append ARGS         add to the kernel command line
+  --qemu PROGRAM        the QEMU to run (default: the installed one)
   --qemu-arg ARG        add one argument to QEMU's command line (repeatable)
   --nvme SPEC           add an NVMe controller (repeatable). SPEC is a list of
                         size=SIZE,lbs=512|4096,queues=N,backend=file|null
@@ -64,7 +65,8 @@ opt_module=""
 opt_allow=""
 opt_log=""
 opt_nvme=()
-opt_qemu=()
+opt_qemu="qemu-system-x86_64"
+opt_qemu_args=()
 command=()
 patience=${LAB_PATIENCE:-1}
 
@@ -86,7 +88,7 @@ parse() {
 			usage
 			exit 0 ;;
 		--kernel | --accel | --cpus | --mem | --timeout | --append | \
-		--qemu-arg | --nvme | --out | --share-module | --allow | --log)
+		--qemu | --qemu-arg | --nvme | --out | --share-module | --allow | --log)
 			(($# > 1)) || lab_die "$1 needs an argument" ;;
 		esac
 		case $1 in
@@ -96,7 +98,8 @@ parse() {
 		--mem) opt_mem=$2; shift ;;
 		--timeout) opt_timeout=$2; shift ;;
 		--append) opt_append+=" $2"; shift ;;
-		--qemu-arg) opt_qemu+=("$2"); shift ;;
+		--qemu) opt_qemu=$2; shift ;;
+		--qemu-arg) opt_qemu_args+=("$2"); shift ;;
 		--nvme) opt_nvme+=("$2"); shift ;;
 		--one-thread) opt_thread=single ;;
 		--icount) opt_icount=1 ;;
@@ -264,7 +267,7 @@ prepare_qemu() {
 	append+=" lab.job=$job lab.kernel=$kernel${opt_out:+ lab.out=1}"
 
 	# shellcheck disable=SC2054 # these commas are QEMU's
-	qemu=(qemu-system-x86_64 -nodefaults -no-user-config -display none
+	qemu=("$opt_qemu" -nodefaults -no-user-config -display none
 	      -machine q35 -no-reboot -m "$opt_mem"
 	      -kernel "$image" -initrd "$l1_initramfs"
 	      -fsdev "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"
@@ -308,7 +311,7 @@ prepare_qemu() {
 	else
 		qemu+=(-serial mon:stdio)
 	fi
-	qemu+=(-append "$append$opt_append" "${opt_qemu[@]}")
+	qemu+=(-append "$append$opt_append" "${opt_qemu_args[@]}")
 }
 
 # Runs QEMU at most for the time limit; returns 124 if that was needed.

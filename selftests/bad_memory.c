@@ -9,9 +9,6 @@
 
 #define SECTOR	64
 #define WATCHED	8192		/* bytes from there that nothing may change */
-#define LOW_END	0x80000		/* where G_LOW ends and G_ADJ1 begins */
-#define HOLE	0xb0000		/* 4 KiB without memory */
-#define ISLE	0xb1000		/* memory again, 60 KiB of it */
 
 FIXTURE(disk) {
 	struct attached a;

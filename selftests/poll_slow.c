@@ -7,7 +7,7 @@
 #define _GNU_SOURCE
 #include "load.h"
 
-#define SLOW_MS	100		/* see nvme-slow in run.sh */
+#define SLOW_MS	100		/* see latency= in run.sh */
 #define LATE_MS	2000
 #define SOME	8
 #define CPU1_ONLINE "/sys/devices/system/cpu/cpu1/online"

@@ -99,7 +99,7 @@ int main(int argc, char **argv)
 	if (mem->status != VIRTIO_BLK_S_OK)
 		errx(1, "the request failed with status %u", mem->status);
 
-	/* Detach; to close /dev/vhost-blk would do that as well. */
+	/* Detach; closing /dev/vhost-blk would do that as well. */
 	DO(VHOST_BLK_SET_BACKEND, (struct vhost_vring_file){ 0, -1 });
 	return write(STDOUT_FILENO, mem->data, sizeof(mem->data)) < 0;
 }

@@ -150,8 +150,7 @@ nvme_find() {
 	return 1
 }
 
-# All disks with logical blocks of 512 bytes (or no choice); names of those that
-# are only for special tests begin with a dash.
+# All disks with logical blocks of 512 bytes (or no choice).
 backends_up_512() {
 	local a b n
 

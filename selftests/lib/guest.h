@@ -211,7 +211,6 @@ void vq_publish(struct gvq *vq);		/* index := all that was pushed */
 void vq_set_avail_idx(struct gvq *vq, uint16_t idx);
 void vq_set_avail_flags(struct gvq *vq, uint16_t flags);
 void vq_set_used_event(struct gvq *vq, uint16_t event);
-void vq_set_used_idx(struct gvq *vq, uint16_t idx);
 uint16_t vq_used_idx(const struct gvq *vq);
 uint16_t vq_avail_event(const struct gvq *vq);
 uint16_t vq_used_flags(const struct gvq *vq);

@@ -114,12 +114,6 @@ void vq_set_used_event(struct gvq *vq, uint16_t event)
 	store(&vq->avail->ring[vq->num], event);
 }
 
-void vq_set_used_idx(struct gvq *vq, uint16_t idx)
-{
-	((struct vring_used *)vq->used_is)->idx = idx;
-	store(&vq->used->idx, idx);
-}
-
 uint16_t vq_used_idx(const struct gvq *vq)
 {
 	return load(&vq->used->idx);

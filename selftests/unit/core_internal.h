@@ -80,7 +80,6 @@ typedef __s64 s64;
 		unit_a > unit_b ? unit_a : unit_b; \
 	})
 
-#define min3(a, b, c) min((__typeof__(a))min(a, b), c)
 #define clamp(val, lo, hi) min(max(val, lo), hi)
 
 #define div_u64(a, b) ((u64)(a) / (u32)(b))

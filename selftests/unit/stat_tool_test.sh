@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Tests tools/vhost-blk-run on a tree that looks like /sys/class/vhost-blk: one
+# Tests tools/vhost-blk-stat on a tree that looks like /sys/class/vhost-blk: one
 # file for each attribute that Documentation/ABI names. Its clock stands still
 # but for the sleeps between two samples, in which the tree changes, so every
 # number is exact.

@@ -199,6 +199,7 @@ bool vhost_blk_bio_can_poll(const struct vhost_blk_req *req)
  * A disk with several paths submits it to another one without the flag.
  *
  * Context: worker.
+ * Return: false when it ends by an interrupt, or has ended.
  */
 bool vhost_blk_bio_is_polled(const struct vhost_blk_req *req)
 {

@@ -305,7 +305,8 @@ static int vhost_blk_build_bounce(struct vhost_blk_build *b,
  * @cmd: the command, passed by vhost_blk_cmd_check_rw()
  *
  * Context: worker with the owner's mm in use; sleeps.
- * Return: 0; -EFAULT when guest memory is not there or not writable, -ENOMEM.
+ * Return: 0; -EFAULT when guest memory is not there or not writable, -ENOMEM,
+ * -EIO when a bio takes no page.
  * On error nothing is held.
  */
 int vhost_blk_build_rw(struct vhost_blk_req *req,

@@ -139,7 +139,8 @@ static int vhost_blk_cmd_translate(struct vhost_blk_cmd *cmd,
  * has no status byte to write to. When it is to be answered with
  * VIRTIO_BLK_S_IOERR, and only status_hva is valid: -EINVAL when the header is
  * short or the data too long, -EFAULT when one of them is not in guest memory
- * or could not be read.
+ * or could not be read, or the data lies in more than VHOST_BLK_MAX_SPANS
+ * pieces.
  */
 int vhost_blk_cmd_parse(const struct vhost_blk_chain *chain,
 			struct vhost_blk_view *view, bool little_endian,

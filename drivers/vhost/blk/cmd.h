@@ -8,7 +8,7 @@
 
 #include "ring.h"
 
-/* A chain with every segment cut once more at a region's end. */
+/* As many as a chain has segments, and 64 more cuts at regions' ends. */
 #define VHOST_BLK_MAX_SPANS (VHOST_BLK_MAX_DESC + 64)
 
 /**

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Everything that the files without threads, locks and devices (ring.c, hold.c,
- * poll.c, pack.c, cmd.c) include beside their own headers.
+ * poll.c, pack.c, cmd.c, mem.c, view.c, tlb.c) include beside their own
+ * headers.
  * The unit tests include a file with the same guard before them, so that these
  * sources compile in user space unchanged. Includes only.
  */

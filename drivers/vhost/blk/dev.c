@@ -156,7 +156,8 @@ void vhost_blk_dev_detach(struct vhost_blk_dev *dev)
  *
  * Context: process of the owner, @dev->mutex is held; sleeps for I/O.
  * Return: 0; -EFAULT when no queue has size and addresses, or as
- * vhost_blk_vq_prepare(). On error no disk is attached.
+ * vhost_blk_vq_prepare() or vhost_blk_inval_start(). On error no disk is
+ * attached.
  */
 int vhost_blk_dev_attach(struct vhost_blk_dev *dev,
 			 struct vhost_blk_backend *backend)

@@ -95,7 +95,7 @@ void vhost_blk_inval_add(struct vhost_blk_inval *inval, struct vhost_blk_vq *vq)
  * @mem: memory table
  *
  * Context: process, the device's mutex is held; sleeps.
- * Return: 0; -ENOMEM, -EINTR when the calling thread is being killed.
+ * Return: 0; -ENOMEM, -EINTR when the calling thread has a signal pending.
  */
 int vhost_blk_inval_start(struct vhost_blk_inval *inval, struct mm_struct *mm,
 			  const struct vhost_blk_mem *mem)

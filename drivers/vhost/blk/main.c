@@ -17,7 +17,7 @@ MODULE_PARM_DESC(cpus, "CPUs for the workers, as 2-5,8 (default: the owner's)");
 static char *vhost_blk_cores;
 module_param_named(cores, vhost_blk_cores, charp, 0444);
 MODULE_PARM_DESC(cores,
-		 "all: of cpus=; auto: as many of them as the load needs");
+		 "all: use all of cpus=; auto: as many as the load needs");
 
 static int __init vhost_blk_init(void)
 {

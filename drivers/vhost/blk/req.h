@@ -32,7 +32,7 @@ struct vhost_blk_vq;
  *         when these are free
  * @status_hva: owner's address of the status byte
  * @sector: first sector
- * @type: VIRTIO_BLK_T_*
+ * @type: VIRTIO_BLK_T_*, or VHOST_BLK_REQ_NO_TYPE
  * @data_len: bytes of data
  * @mask: address bits that are clear in all of the data in place
  * @pending: bios that have not ended, while submitted

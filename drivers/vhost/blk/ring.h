@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Split virtqueues (virtio 1.2, section 2.7), device side. Algorithm only:
- * no allocation, no lock, no device, no thread. One thread uses a ring.
+ * no allocation, no lock, no device, no thread. One at a time uses a ring.
  */
 #ifndef VHOST_BLK_RING_H
 #define VHOST_BLK_RING_H

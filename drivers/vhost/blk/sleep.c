@@ -68,8 +68,8 @@ static void vhost_blk_sleep_schedule(struct vhost_blk_vq *vq, u32 ns)
  * @ns: at most for so long; 0: without limit
  * @ready: says that there is a reason not to
  *
- * Context: worker, with no polled request. With an interrupt that is held only
- * until that may be due.
+ * Context: worker, with no polled request. While an interrupt is held, @ns ends
+ * before it is due.
  */
 void vhost_blk_sleep(struct vhost_blk_vq *vq, u32 ns,
 		     bool (*ready)(const struct vhost_blk_vq *vq))

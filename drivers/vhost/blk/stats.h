@@ -4,8 +4,9 @@
  * and the check of their documentation are made from it.
  *
  * Everything only grows, from the queue's first start until the device is
- * closed, and only the worker writes it. Others read single words; the times
- * are read with vhost_blk_stats_times().
+ * closed or loses its owner. Only the worker writes it, or who has claimed the
+ * queue while that sleeps (direct.c), but for the times. Others read single
+ * words; the times are read with vhost_blk_stats_times().
  */
 #ifndef VHOST_BLK_STATS_H
 #define VHOST_BLK_STATS_H

@@ -24,7 +24,7 @@
 
 static unsigned int vhost_blk_max_pinned_mb = 512;
 module_param_named(max_pinned_mb, vhost_blk_max_pinned_mb, uint, 0644);
-MODULE_PARM_DESC(max_pinned_mb, "MiB a disk may pin, 13 per queue at least");
+MODULE_PARM_DESC(max_pinned_mb, "MiB a disk may pin; a queue at least 12.5");
 
 /**
  * vhost_blk_vq_wake() - bring the worker back from its sleep

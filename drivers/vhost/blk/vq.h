@@ -6,7 +6,8 @@
  *
  *  D: the device's mutex
  *  I: set before the worker runs or while it is parked, constant for it
- *  W: the worker alone; others read single words with READ_ONCE()
+ *  W: the worker, or who has claimed the queue while it sleeps (direct.c);
+ *     others read single words with READ_ONCE()
  *  C: completion and wake-up contexts, interrupts included, without a lock
  *  S: the queue's signal_lock
  */
@@ -168,7 +169,7 @@ struct vhost_blk_vq {
 	bool room;
 	bool refused;
 	bool poll_device; /* submit to the disk's poll queues */
-	bool rested;	  /* @now is of right before this pass */
+	bool rested;	  /* @now was taken right before this pass */
 	bool settle; /* take nothing before those that are polled are done */
 	bool broken;
 	struct vhost_blk_view view;
@@ -203,6 +204,7 @@ void vhost_blk_vq_unprepare(struct vhost_blk_vq *vq);
  * @vq: the queue
  *
  * Context: the device's mutex is held.
+ * Return: true from vhost_blk_vq_prepare() to vhost_blk_vq_unprepare().
  */
 static inline bool vhost_blk_vq_running(const struct vhost_blk_vq *vq)
 {

@@ -24,7 +24,7 @@ on_one=(uapi_owner uapi_features uapi_memory uapi_vring uapi_backend uapi_exampl
 	ring_layout ring_wrap ring_order malformed_ring memory)
 # Those for which it matters that requests complete from an interrupt.
 on_two=(lifecycle ring_notify malformed_chain bad_memory stats polling remap
-	stress_remap cached_pages)
+	stress_remap cached_pages io_large)
 # Those about data: on each kind of disk.
 on_all=(io_framing io_types io_range io_segments io_readonly stress_mixed)
 # What is run once more with disks that are polled: on each, and on one of them.

@@ -131,6 +131,8 @@ boot() {
 	[[ -z $module ]] || options+=(--share-module "$module")
 	[[ " $devices " != *" nvme "* ]] ||
 		options+=(--nvme "size=4G,queues=8,backend=null")
+	# That of Debian 12 loses a guest, or the host, every half an hour.
+	[[ -z $newer_qemu ]] || options+=(--qemu "$newer_qemu")
 	step "booting a host in emulation (${options[1]} CPUs): $*"
 	scripts/vm/run.sh "${options[@]}" -- env BENCH_OUT=/out \
 		BENCH_POLL_NS=5000000 "${settings[@]}" BENCH_STAGES="$*" \

@@ -259,6 +259,9 @@ specials_up() {
 	n=$(sectors_of "$device")
 	dm_up tdelaylong "0 $n delay $device 0 3000"
 	export KSFT_DELAY_LONG=$device
+	null_up test_null_tag blocksize=512 submit_queues=1 hw_queue_depth=1 \
+		irqmode=2 completion_nsec=300000000
+	export KSFT_ONE_TAG=$device
 	dm_up terror "0 2048 error"
 	export KSFT_ERROR=$device
 	loop_up $((4 * 1024 * 1024 - 1000))

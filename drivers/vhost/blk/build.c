@@ -14,10 +14,14 @@
 
 #include <linux/blkdev.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 /* Pages pinned at a time; the array is on the stack. */
 #define VHOST_BLK_PIN_BATCH 32
+
+/* Bios are not made shorter than this, whatever the disk takes at a time. */
+#define VHOST_BLK_BIO_MIN_BYTES SZ_64K
 
 /* A bio for more data than a request has room for. */
 struct vhost_blk_big_bio {
@@ -35,7 +39,11 @@ struct vhost_blk_bounce {
 	struct vhost_blk_span span[];
 };
 
-/* A request's bios while they are being built. */
+/*
+ * A request's bios while they are being built. None is longer than what the
+ * disk takes at a time, for then the block layer would have to split it, and
+ * what is split cannot be submitted with REQ_NOWAIT.
+ */
 struct vhost_blk_build {
 	struct vhost_blk_req *req;
 	struct vhost_blk_bio **tail;
@@ -43,6 +51,8 @@ struct vhost_blk_build {
 	sector_t sector;
 	blk_opf_t opf;
 	unsigned int nr_pages;
+	unsigned int max_bytes;
+	unsigned int max_segs;
 };
 
 static void vhost_blk_build_init(struct vhost_blk_build *b,
@@ -74,7 +84,8 @@ static int vhost_blk_build_next(struct vhost_blk_build *b)
 		return 0;
 	}
 
-	nr_vecs = bio_max_segs(b->nr_pages);
+	nr_vecs = min3(b->nr_pages, b->max_segs,
+		       b->max_bytes / (unsigned int)PAGE_SIZE + 1);
 	big = kmalloc(struct_size(big, vecs, nr_vecs), GFP_NOIO | __GFP_NOWARN);
 	if (!big)
 		return -ENOMEM;
@@ -93,6 +104,16 @@ static bool vhost_blk_build_ends_in(const struct bio *bio,
 	       bv->bv_page + (end >> PAGE_SHIFT) == page;
 }
 
+/* Would the disk not take @bio with @len bytes more? */
+static bool vhost_blk_build_is_full(const struct vhost_blk_build *b,
+				    const struct bio *bio, unsigned int len)
+{
+	unsigned int size = bio->bi_iter.bi_size;
+
+	return size && (len > b->max_bytes || size > b->max_bytes - len ||
+			bio->bi_vcnt >= b->max_segs);
+}
+
 /*
  * Appends a piece of a page to the last bio, with the reference held on it. For
  * each bvec exactly one reference is kept for each page that it touches.
@@ -104,6 +125,8 @@ static bool vhost_blk_build_append(struct vhost_blk_build *b, struct page *page,
 	unsigned short vcnt = bio->bi_vcnt;
 	bool same = vcnt && vhost_blk_build_ends_in(bio, page, off);
 
+	if (vhost_blk_build_is_full(b, bio, len))
+		return false;
 	if (bio_add_page(bio, page, len, off) != len)
 		return false;
 	if (same && bio->bi_vcnt == vcnt)
@@ -299,6 +322,19 @@ static int vhost_blk_build_bounce(struct vhost_blk_build *b,
 	return 0;
 }
 
+/* The most that the disk takes at a time, as it is now. */
+static void vhost_blk_build_limit(struct vhost_blk_build *b)
+{
+	struct request_queue *q = bdev_get_queue(b->req->vq->backend->bdev);
+	unsigned int max = queue_max_sectors(q);
+
+	max = min_t(unsigned int, max, VHOST_BLK_MAX_BYTES >> SECTOR_SHIFT);
+	b->max_bytes = max_t(unsigned int, max << SECTOR_SHIFT,
+			     VHOST_BLK_BIO_MIN_BYTES);
+	b->max_segs = clamp_t(unsigned int, queue_max_segments(q),
+			      VHOST_BLK_INLINE_VECS, BIO_MAX_VECS);
+}
+
 /**
  * vhost_blk_build_rw() - make the bios of an IN or OUT
  * @req: the request; no bio is built for it
@@ -329,6 +365,7 @@ int vhost_blk_build_rw(struct vhost_blk_req *req,
 
 	if (!cmd->bounce && vhost_blk_build_cached(&b, cmd))
 		return 0;
+	vhost_blk_build_limit(&b);
 	ret = cmd->bounce ? vhost_blk_build_bounce(&b, cmd) :
 			    vhost_blk_build_pin(&b, cmd);
 	if (ret)

@@ -199,7 +199,7 @@ rule_workplace() {
 rule_leftovers() {
 	local -a list
 
-	mapfile -t list < <(files . ':!COPYING' ':!scripts/ci/lint.sh')
+	mapfile -t list < <(files . ':!COPYING' ':!*.png' ':!scripts/ci/lint.sh')
 	none '\b(TODO|FIXME|XXX|HACK)\b|^(<<<<<<<|>>>>>>>)' "${list[@]}"
 }
 

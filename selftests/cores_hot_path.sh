@@ -101,13 +101,19 @@ served() {
 	((least - from >= $1)) || { echo "slow: $((least - from)) of $1"; return 1; }
 }
 
+# Events are switched on and off while nothing goes on, for the kernel replaces code of
+# its own then, see group_code in run.sh. Under load only filters change.
+memory_watched() { # 1 or 0
+	echo "common_pid == -1" > $trace/events/kmem/filter &&
+		echo "$1" > $trace/events/kmem/enable
+}
+
 # Events of the workers themselves: what interrupts them is not theirs (16: in a soft
 # interrupt, 8: in a hard one).
 watch_memory() {
 	echo "($serves) && !(common_flags & 24)" > $trace/events/kmem/filter &&
-		echo 1 > $trace/events/kmem/enable || return
-	served "$1" || return
-	echo 0 > $trace/events/kmem/enable
+		served "$1" || return
+	echo "common_pid == -1" > $trace/events/kmem/filter
 }
 
 memory_events() {
@@ -116,18 +122,21 @@ memory_events() {
 }
 
 no_memory() {
-	load_up --depth 32 && watch_memory $enough || return
+	memory_watched 1 && load_up --depth 32 && watch_memory $enough || return
 	note "$requests requests, $(memory_events) events of memory"
 	head -n 40 $trace/trace
 	load_down
+	memory_watched 0
 	(($(memory_events) == 0))
 }
 
 # Were they seen, if there were any? A mebibyte is more than what is kept for a bio.
 memory_is_seen() {
-	load_up --depth 2 --bs 1048576 && watch_memory 100 || return
+	memory_watched 1 && load_up --depth 2 --bs 1048576 &&
+		watch_memory 100 || return
 	note "$requests requests of 1 MiB, $(memory_events) events of memory"
 	load_down
+	memory_watched 0
 	(($(memory_events) >= requests))
 }
 
@@ -150,6 +159,16 @@ watch_locks() {
 		undo+=("echo -:hot_path/spin >> $tracing/kprobe_events")
 	fi
 	((${#lock_events[@]}))
+}
+
+# locks_watched ON: that they happen; they are not recorded
+locks_watched() { # 1 or 0
+	local event
+
+	echo $((1 - $1)) > $trace/tracing_on || return
+	for event in "${lock_events[@]}"; do
+		echo "$1" > "$trace/events/${event% *}/enable" || return
+	done
 }
 
 # watch CHARACTER: adds a histogram for the workers to each event, "!" removes it
@@ -197,10 +216,12 @@ shared() {
 }
 
 none_shared() {
-	watch_locks && load_up --depth 32 && watch "" && served $enough || return
+	watch_locks && locks_watched 1 && load_up --depth 32 && watch "" &&
+		served $enough || return
 	load_down
 	histograms > "$tmp/histograms"
 	watch "!"
+	locks_watched 0
 	locks < "$tmp/histograms" > "$tmp/locks"
 	note "$requests requests, ${lock_events[*]%% *}: $(cut -d ' ' -f 1 "$tmp/locks" | sort -u | wc -l) locks; taken by:"
 	cut -d ' ' -f 3- "$tmp/locks" | sed 's/+0x[^ ]*//' | sort | uniq -c |

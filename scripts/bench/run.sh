@@ -118,7 +118,7 @@ build() {
 	step "plugin for $(qemu-system-x86_64 --version | head -n 1)"
 	quietly make qemu-plugin
 	quietly make bench-programs
-	if ! newer_qemu=$(scripts/bench/newer-qemu.sh); then
+	if ! newer_qemu=$(scripts/vm/newer-qemu.sh); then
 		newer_qemu=""
 	fi
 }

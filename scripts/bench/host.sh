@@ -43,12 +43,10 @@ use_device() {
 	[[ -z $3 ]] || bench_read_only=off
 }
 
-# Waits for a disk that a driver finds in its own time. A disk with several paths does not
-# count requests.
+# Waits for a disk that a driver finds in its own time.
 nvme_up() {
 	local tries
 
-	modprobe nvme_core multipath=N
 	modprobe nvme poll_queues=1
 	for ((tries = 0; tries < 100; tries++)); do
 		[[ ! -b /dev/nvme0n1 ]] || return 0

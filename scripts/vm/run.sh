@@ -264,6 +264,9 @@ prepare_qemu() {
 	append="console=ttyS0 panic=-1 oops=panic mitigations=off"
 	append+=" no_timer_check random.trust_cpu=on audit=0 apparmor=0"
 	append+=" pci=noearly cryptomgr.notests"
+	# Newer QEMUs say that an NVMe disk may have several paths: it then has
+	# another name, and counts no requests.
+	append+=" nvme_core.multipath=N"
 	append+=" lab.job=$job lab.kernel=$kernel${opt_out:+ lab.out=1}"
 
 	# shellcheck disable=SC2054 # these commas are QEMU's

@@ -108,10 +108,8 @@ static bool vhost_blk_build_ends_in(const struct bio *bio,
 static bool vhost_blk_build_is_full(const struct vhost_blk_build *b,
 				    const struct bio *bio, unsigned int len)
 {
-	unsigned int size = bio->bi_iter.bi_size;
-
-	return size && (len > b->max_bytes || size > b->max_bytes - len ||
-			bio->bi_vcnt >= b->max_segs);
+	return bio->bi_iter.bi_size + len > b->max_bytes ||
+	       bio->bi_vcnt >= b->max_segs;
 }
 
 /*
@@ -326,10 +324,8 @@ static int vhost_blk_build_bounce(struct vhost_blk_build *b,
 static void vhost_blk_build_limit(struct vhost_blk_build *b)
 {
 	struct request_queue *q = bdev_get_queue(b->req->vq->backend->bdev);
-	unsigned int max = queue_max_sectors(q);
 
-	max = min_t(unsigned int, max, VHOST_BLK_MAX_BYTES >> SECTOR_SHIFT);
-	b->max_bytes = max_t(unsigned int, max << SECTOR_SHIFT,
+	b->max_bytes = max_t(unsigned int, queue_max_bytes(q),
 			     VHOST_BLK_BIO_MIN_BYTES);
 	b->max_segs = clamp_t(unsigned int, queue_max_segments(q),
 			      VHOST_BLK_INLINE_VECS, BIO_MAX_VECS);

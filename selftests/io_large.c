@@ -2,7 +2,8 @@
 /*
  * Requests that the disk takes only in pieces. Those of more than 64 KiB are cut where
  * the block layer would have to split them, so that they can be submitted like small
- * ones: without waiting for the disk, and without sending an interrupt first.
+ * ones: without waiting for the disk, and without sending an interrupt first. That none
+ * is split is seen by code_split.c.
  */
 #define _GNU_SOURCE
 #include "load.h"
@@ -69,33 +70,22 @@ FIXTURE_TEARDOWN(disk)
  */
 
 /* The disk around the range is as it was written with seed @around. */
-static void disk_is(struct attached *a, uint64_t sector, size_t len,
+static void disk_is(struct disk *d, uint64_t sector, size_t len,
 		    uint64_t around, uint64_t seed)
 {
-	size_t all = NEIGHBOUR + len + NEIGHBOUR;
-	uint64_t first = sector - NEIGHBOUR / G_SECTOR;
-	char *buf = malloc(all);
+	uint64_t end = sector + len / G_SECTOR;
 
-	ASSERT_TRUE(buf);
-	ASSERT_EQ(0, disk_read(&a->d, first, buf, all));
-	EXPECT_EQ(-1, pattern_check(buf, NEIGHBOUR, first, around));
-	EXPECT_EQ(-1, pattern_check(buf + NEIGHBOUR, len, sector, seed));
-	EXPECT_EQ(-1, pattern_check(buf + NEIGHBOUR + len, NEIGHBOUR,
-				    sector + len / G_SECTOR, around));
-	free(buf);
+	EXPECT_TRUE(disk_has_pattern(d, sector - NEIGHBOUR / G_SECTOR,
+				     NEIGHBOUR, around));
+	EXPECT_TRUE(disk_has_pattern(d, sector, len, seed));
+	EXPECT_TRUE(disk_has_pattern(d, end, NEIGHBOUR, around));
 }
 
-static void disk_put(struct attached *a, uint64_t sector, size_t len,
-		     uint64_t seed)
+/* The range and what is around it. */
+static void disk_put(struct disk *d, uint64_t sector, size_t len, uint64_t seed)
 {
-	size_t all = NEIGHBOUR + len + NEIGHBOUR;
-	uint64_t first = sector - NEIGHBOUR / G_SECTOR;
-	char *buf = malloc(all);
-
-	ASSERT_TRUE(buf);
-	pattern_fill(buf, all, first, seed);
-	ASSERT_EQ(0, disk_write(&a->d, first, buf, all));
-	free(buf);
+	ASSERT_EQ(0, disk_put_pattern(d, sector - NEIGHBOUR / G_SECTOR,
+				      NEIGHBOUR + len + NEIGHBOUR, seed));
 }
 
 static void is_exact(struct attached *a, uint64_t sector, const char *layout)
@@ -104,18 +94,18 @@ static void is_exact(struct attached *a, uint64_t sector, const char *layout)
 	char *data = malloc(len);
 
 	ASSERT_TRUE(data);
-	disk_put(a, sector, len, 1);
+	disk_put(&a->d, sector, len, 1);
 	pattern_fill(data, len, sector, 2);
 	EXPECT_EQ(VIRTIO_BLK_S_OK,
 		  guest_io_out(a->vq, sector, data, len, layout));
-	disk_is(a, sector, len, 1, 2);
+	disk_is(&a->d, sector, len, 1, 2);
 
-	disk_put(a, sector, len, 3);
+	disk_put(&a->d, sector, len, 3);
 	memset(data, 0, len);
 	EXPECT_EQ(VIRTIO_BLK_S_OK,
 		  guest_io_in(a->vq, sector, data, len, layout));
 	EXPECT_EQ(-1, pattern_check(data, len, sector, 3));
-	disk_is(a, sector, len, 3, 3);
+	disk_is(&a->d, sector, len, 3, 3);
 	free(data);
 }
 
@@ -147,79 +137,6 @@ TEST_F(disk, data_is_exact_when_written_through)
 	is_exact(&a, AREA, "131072@0");
 	is_exact(&a, AREA, "1048576@0");
 	detach_checked(&a);
-}
-
-/*
- * What it takes
- */
-
-/* Which bios of the worker are split while this exists. */
-struct splits {
-	char dir[64];
-};
-
-static void splits_start(struct splits *t)
-{
-	char path[128];
-
-	snprintf(t->dir, sizeof(t->dir), "/sys/kernel/tracing/instances/io_large");
-	rmdir(t->dir);
-	if (mkdir(t->dir, 0700))
-		SKIP(exit(KSFT_SKIP), "%s: %s", t->dir, strerror(errno));
-	snprintf(path, sizeof(path), "%s/events/block/block_split/enable", t->dir);
-	ASSERT_EQ(0, file_put(path, "1"));
-}
-
-static unsigned int splits_end(struct splits *t)
-{
-	char path[128], line[512];
-	unsigned int n = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/trace", t->dir);
-	f = fopen(path, "re");
-	ASSERT_TRUE(f);
-	while (fgets(line, sizeof(line), f)) {
-		if (!strstr(line, "vblk-"))
-			continue;
-		line[strcspn(line, "\n")] = '\0';
-		if (n++ < 5)
-			ksft_log("%s", line);
-	}
-	fclose(f);
-	ASSERT_EQ(0, rmdir(t->dir));
-	return n;
-}
-
-/*
- * Neither that, nor refused because it would have to be. Whole pages, for there are disks
- * that cannot go on at other places.
- */
-TEST_F(disk, nothing_is_split)
-{
-	static const char * const whole[] = {
-		"131072@0", "4096x32@0", "1048576@0", "4096x256@0", "69632@0",
-	};
-	const unsigned int block = self->a.d.lbs / G_SECTOR;
-	uint64_t requeued = shown_stat(&self->s, 0, "requeued");
-	char *data = malloc(MIB);
-	unsigned int i, n;
-	struct splits t;
-
-	if (variant->max_kb == 20)
-		SKIP(return, "shorter bios are not made");
-	ASSERT_TRUE(data);
-	pattern_fill(data, MIB, 0, 1);
-	splits_start(&t);
-	for (i = 0; i < ARRAY_SIZE(whole); i++)
-		for (n = 0; n < 20; n += 5)
-			EXPECT_EQ(VIRTIO_BLK_S_OK,
-				  guest_io_out(self->a.vq, AREA + n * block,
-					       data, frame_total(whole[i]),
-					       whole[i]));
-	EXPECT_EQ(0, splits_end(&t));
-	EXPECT_EQ(requeued, shown_stat(&self->s, 0, "requeued"));
-	free(data);
 }
 
 /*

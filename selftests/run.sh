@@ -119,8 +119,8 @@ group_host() {
 
 	cd "$here"
 	cores=(cores_*.c cores_*.sh)
-	code=(code_*.sh)
-	mapfile -t programs < <(printf '%s\n' *.c host_*.sh | grep -v '^cores_')
+	code=(code_*.c code_*.sh)
+	mapfile -t programs < <(printf '%s\n' *.c host_*.sh | grep -Ev '^(cores|code)_')
 	cd "$root"
 	! chosen "${programs[@]}" module_life || group_one
 	! chosen "${cores[@]}" || group_cores
@@ -165,6 +165,7 @@ group_cores() {
 # code: the machine may then stand still.
 group_code() {
 	lab "host, code is replaced" 300 "${same_addresses[@]}" --one-thread \
+		--nvme size=64M,lbs=512 \
 		-- env KSFT_TIME_SCALE=$scale selftests/code.sh "${only[@]}"
 }
 
@@ -184,16 +185,16 @@ group_vm() {
 	local -A names=()
 	local -a newer=()
 
-	if name=$("$root/scripts/vm/newer-qemu.sh" 2>/dev/null); then
-		newer=(--qemu "$name")
-	fi
-
 	for script in "$here"/vm_*.sh; do
 		name=$(basename "$script" .sh)
 		chosen "$name" || continue
 		cpus=$(cpus_of "$script")
 		names[$cpus]+=" $name"
 	done
+	((${#names[@]})) || return 0
+	if name=$("$root/scripts/vm/newer-qemu.sh" 2>/dev/null); then
+		newer=(--qemu "$name")
+	fi
 	for cpus in $(printf '%s\n' "${!names[@]}" | sort -n); do
 		# shellcheck disable=SC2086 # a list it is
 		lab "vm, $cpus CPUs" 900 "${newer[@]}" --mem 4G --cpus "$cpus" \

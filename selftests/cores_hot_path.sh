@@ -101,10 +101,12 @@ served() {
 	((least - from >= $1)) || { echo "slow: $((least - from)) of $1"; return 1; }
 }
 
+nobody="common_pid == -1"	# a filter
+
 # Events are switched on and off while nothing goes on, for the kernel replaces code of
 # its own then, see group_code in run.sh. Under load only filters change.
 memory_watched() { # 1 or 0
-	echo "common_pid == -1" > $trace/events/kmem/filter &&
+	echo "$nobody" > $trace/events/kmem/filter &&
 		echo "$1" > $trace/events/kmem/enable
 }
 
@@ -113,7 +115,7 @@ memory_watched() { # 1 or 0
 watch_memory() {
 	echo "($serves) && !(common_flags & 24)" > $trace/events/kmem/filter &&
 		served "$1" || return
-	echo "common_pid == -1" > $trace/events/kmem/filter
+	echo "$nobody" > $trace/events/kmem/filter
 }
 
 memory_events() {

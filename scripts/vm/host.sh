@@ -65,6 +65,19 @@ dump_before_limit() {
 	) </dev/null >/dev/null 2>&1 &
 }
 
+# A sign of life every five seconds. Where time counts instructions it would count, too.
+give_signs_of_life() {
+	[[ -z $lab_icount ]] || return 0
+	find_port lab.alive || return
+	(
+		trap - EXIT
+		exec {never}<> <(:)
+		while echo; do
+			read -r -t 5 -u "$never" || true
+		done
+	) > "$port_device" </dev/null 2>/dev/null &
+}
+
 # A process left behind may keep the pipe to the copier open: wait for it, but
 # not for ever.
 wait_copier() {
@@ -83,6 +96,7 @@ run_command() {
 
 	find_port lab.verdict || return
 	verdict=$port_device
+	give_signs_of_life || return
 	find_port lab.out || return
 	dump_before_limit
 	# Through a pipe, so that the command can open /dev/stderr again.

@@ -72,3 +72,21 @@ lab_splats() {
 			cat
 		fi
 }
+
+# lab_lost LOG: says why the end of this machine is the emulator's doing; fails if it is
+# not. Either all its CPUs stopped and none of them is in the module; or one of them took
+# an interrupt between VMRUN and VMLOAD, where hardware has its global interrupt flag
+# off: the host then runs with what the guest had in GS, and faults until its stack ends.
+lab_lost() {
+	if grep -qaE '[+]0x[0-9a-f]+/0x[0-9a-f]+ \[vhost_blk\]' "$1"; then
+		return 1
+	elif grep -qax 'lab: stood still' "$1"; then
+		echo "it stood still outside the module"
+	elif grep -qa 'BUG: TASK stack guard page was hit' "$1" &&
+	     grep -qa 'RIP: 0010:exc_page_fault+' "$1" &&
+	     grep -qa 'Comm: qemu-system-' "$1"; then
+		echo "it was interrupted with its guest's registers"
+	else
+		return 1
+	fi
+}

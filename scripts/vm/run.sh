@@ -47,8 +47,11 @@ On a machine that is busy with other things set LAB_PATIENCE=N in the
 environment: every time limit, also those of guest.sh, is N times as long.
 
 Status: that of the command; 124 if the time limit was reached; 125 if the
-machine crashed, printed a BUG, Oops or warning, or ended without its token.
-A console log of a run that failed is kept and named.
+machine crashed, printed a BUG, Oops or warning, or ended without its token;
+123 if that is for the emulator to answer for: nested guests now and then take
+the machine with them (see lab_lost in lib.sh), and it may be tried again.
+A machine that gives no sign of life for LAB_STILL seconds (120) is asked what
+it does, and ended. A console log of a run that failed is kept and named.
 HELP
 }
 
@@ -69,6 +72,7 @@ opt_qemu="qemu-system-x86_64"
 opt_qemu_args=()
 command=()
 patience=${LAB_PATIENCE:-1}
+still_limit=${LAB_STILL:-120}
 
 # Set by prepare_*
 job=""
@@ -119,7 +123,9 @@ parse() {
 	[[ $opt_timeout =~ ^[0-9]+$ ]] || lab_die "bad --timeout $opt_timeout"
 	[[ $opt_cpus =~ ^[0-9]+$ ]] || lab_die "bad --cpus $opt_cpus"
 	[[ $patience =~ ^[0-9]+$ ]] || lab_die "bad LAB_PATIENCE $patience"
+	[[ $still_limit =~ ^[0-9]+$ ]] || lab_die "bad LAB_STILL $still_limit"
 	opt_timeout=$((opt_timeout * patience))
+	still_limit=$((still_limit * patience))
 	[[ -z $opt_icount ]] || opt_accel=tcg
 }
 
@@ -216,7 +222,8 @@ prepare_job() {
 	{
 		printf '%s=%q\n' lab_tree "$lab_root" lab_token "$token" \
 			lab_bin "$lab_cache/bin" \
-			lab_limit "$opt_timeout" lab_term "${TERM:-linux}" \
+			lab_limit "$opt_timeout" lab_icount "$opt_icount" \
+			lab_term "${TERM:-linux}" \
 			lab_rows "$rows" lab_cols "$cols"
 		printf 'export %s=%q\n' VHOST_BLK_KO "$opt_module" \
 			LAB_KERNEL "$opt_kernel" LAB_ACCEL "$opt_accel" \
@@ -267,6 +274,8 @@ prepare_qemu() {
 	# Newer QEMUs say that an NVMe disk may have several paths: it then has
 	# another name, and counts no requests.
 	append+=" nvme_core.multipath=N"
+	# How it answers when it stands still: with what all CPUs do.
+	append+=" unknown_nmi_panic panic_print=0x40"
 	append+=" lab.job=$job lab.kernel=$kernel${opt_out:+ lab.out=1}"
 
 	# shellcheck disable=SC2054 # these commas are QEMU's
@@ -310,19 +319,58 @@ prepare_qemu() {
 		       -chardev "file,id=out,path=$job/out"
 		       -device "virtserialport,chardev=out,name=lab.out"
 		       -chardev "file,id=verdict,path=$job/verdict"
-		       -device "virtserialport,chardev=verdict,name=lab.verdict")
+		       -device "virtserialport,chardev=verdict,name=lab.verdict"
+		       -chardev "file,id=alive,path=$job/alive"
+		       -device "virtserialport,chardev=alive,name=lab.alive"
+		       -chardev "pipe,id=qmp,path=$job/qmp"
+		       -mon "chardev=qmp,mode=control")
 	else
 		qemu+=(-serial mon:stdio)
 	fi
 	qemu+=(-append "$append$opt_append" "${opt_qemu_args[@]}")
 }
 
-# Runs QEMU at most for the time limit; returns 124 if that was needed.
+# Until the machine's time is up (status 124), or it has stopped to give signs of life
+# (status 123). Starts no program that outlives it.
+watch() {
+	local end=$((SECONDS + opt_timeout)) last=$SECONDS size=0 now never
+
+	exec {never}<> <(:)
+	while ((SECONDS < end)); do
+		read -r -t 5 -u "$never" || true
+		now=$(stat -c %s "$job/alive" 2>/dev/null) || now=0
+		if ((now != size)); then
+			size=$now last=$SECONDS
+		elif ((size && SECONDS - last >= still_limit)); then
+			return 123
+		fi
+	done
+	return 124
+}
+
+# What does a machine do that stands still? QEMU knows its registers, and on an NMI its
+# kernel says so on the console.
+ask_machine() {
+	local ask answer line
+
+	exec {ask}<>"$job/qmp.in" {answer}<>"$job/qmp.out"
+	printf '{"execute":%s}\n' '"qmp_capabilities"' \
+		'"human-monitor-command","arguments":{"command-line":"info registers -a"}' \
+		'"inject-nmi"' >&"$ask"
+	while read -r -t 15 -u "$answer" line; do
+		jq -r '.return? | strings' <<<"$line" 2>/dev/null |
+			grep -E '^(CPU#|RIP=|RSP=|[A-Z0-9]+=.*RIP=)' || true
+	done > "$job/registers"
+	exec {ask}>&- {answer}>&-
+}
+
+# Runs QEMU at most for the time limit; returns 124 if that was needed, 123 if the
+# machine stood still.
 run_qemu() {
 	local timer copier writer reader status=0
 
 	: > "$job/console.log"
-	mkfifo "$job/out"
+	mkfifo "$job/out" "$job"/qmp.{in,out}
 	# Our own writer keeps the copier from waiting for one that never comes,
 	# as when QEMU refuses its command line; it ends when both have closed.
 	exec {writer}<>"$job/out"
@@ -332,12 +380,14 @@ run_qemu() {
 	setpriv --pdeathsig KILL "${qemu[@]}" </dev/null \
 		{reader}<&- {writer}>&- &
 	qemu_pid=$!
-	sleep "$opt_timeout" &
+	watch {reader}<&- {writer}>&- &
 	timer=$!
-	wait -n -p first "$qemu_pid" "$timer" || true
+	wait -n -p first "$qemu_pid" "$timer" || status=$?
 	if [[ $first == "$timer" ]]; then
-		kill -KILL "$qemu_pid"
-		status=124
+		((status != 123)) || ask_machine
+		kill -KILL "$qemu_pid" 2>/dev/null || true
+	else
+		status=0
 	fi
 	kill "$timer" 2>/dev/null || true
 	exec {reader}<&- {writer}>&-
@@ -380,12 +430,19 @@ keep_log() {
 }
 
 verdict() {
-	local timed_out=$1 status seen="" found machine_ok=""
+	local timed_out=$1 status seen="" found why machine_ok=""
 
 	if [[ -s $job/verdict ]]; then
 		read -r seen status < "$job/verdict" || true
 	fi
-	if [[ $timed_out -ne 0 ]]; then
+	if [[ $timed_out -eq 123 ]]; then
+		lab_say "the machine gave no sign of life for $still_limit s"
+		{
+			echo "lab: stood still"
+			cat "$job/registers"
+		} >> "$job/console.log"
+		status=124
+	elif [[ $timed_out -ne 0 ]]; then
 		lab_say "time limit of $opt_timeout s reached"
 		status=124
 	elif [[ $seen != "$token" || ! $status =~ ^[0-9]+$ ]]; then
@@ -399,6 +456,11 @@ verdict() {
 		head -n 5 <<<"$found" >&2
 		((status)) || status=125
 		machine_ok=""
+	fi
+	if [[ $opt_accel == tcg && -z $machine_ok ]] &&
+	   why=$(lab_lost "$job/console.log"); then
+		lab_say "the emulator lost the machine: $why"
+		status=123
 	fi
 	[[ -z $opt_log ]] || cp "$job/console.log" "$opt_log"
 	((status == 0)) || keep_log "$machine_ok"

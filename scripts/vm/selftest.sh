@@ -67,6 +67,33 @@ test_hang() {
 	status_is 124 && kept_log && said 'time limit'
 }
 
+# Without signs of life it is asked what it does, long before its time is up.
+test_still() {
+	# shellcheck disable=SC2016 # for L1
+	LAB_STILL=15 lab -- sh -c 'for p in /proc/[0-9]*; do
+			case $(readlink "$p/fd/1") in
+			/dev/vport*) kill -STOP "${p#/proc/}" ;;
+			esac
+		done; sleep 500' || true
+	status_is 123 && kept_log && said 'no sign of life' &&
+		said 'outside the module' && said '^CPU#1' &&
+		said 'NMI backtrace for cpu 1'
+}
+
+# What only an emulator does to a host is told from what the module may have done.
+test_lost() {
+	local crash
+
+	crash='echo "BUG: TASK stack guard page was hit" > /dev/kmsg; '
+	crash+='echo "Comm: qemu-system-x86" > /dev/kmsg; '
+	crash+='echo "RIP: 0010:exc_page_fault+0x1e/0x170" > /dev/kmsg; '
+	lab -- sh -c "$crash echo c > /proc/sysrq-trigger" || true
+	status_is 123 && said "its guest's registers" || return
+	crash+='echo "vhost_blk_ioctl+0x1/0x2 [vhost_blk]" > /dev/kmsg; '
+	lab -- sh -c "$crash echo c > /proc/sysrq-trigger" || true
+	status_is 125
+}
+
 test_no_token() {
 	lab -- sh -c 'echo o > /proc/sysrq-trigger; sleep 60' || true
 	status_is 125 && kept_log && said 'without its token'
@@ -117,7 +144,8 @@ test_guest() {
 	status_is 0 || { cat "$tmp/out" "$tmp/err"; return 1; }
 }
 
-tests=(success status_and_output panic hang no_token warning killed host guest)
+tests=(success status_and_output panic hang still lost no_token warning killed host
+       guest)
 
 chosen=()
 for name in "${tests[@]}"; do

@@ -4,12 +4,15 @@
 # One flat KTAP stream out of many programs: each result is printed the moment it
 # arrives, renumbered, with the program's name before it.
 #
-# shellcheck disable=SC2034 # tap_bailed is for those who source this
+# shellcheck disable=SC2034 # tap_bailed and tap_status are for those who source this
 
 tap_passed=0
 tap_failed=0
 tap_skipped=0
 tap_bailed=""
+tap_status=""		# of the program that ran last
+tap_through=" "		# programs of which "# NAME: N s" told that they had ended
+tap_incomplete=""	# a status with which results may be missing: who called sees to it
 
 tap_total() {
 	echo $((tap_passed + tap_failed + tap_skipped))
@@ -31,10 +34,11 @@ tap_result() {
 # the descriptions as they are. Results that are missing, and a status that does
 # not fit the results, are failures of their own.
 tap_run() {
-	local name=$1 plan="" seen=0 bad=$tap_failed status="" line re
+	local name=$1 plan="" seen=0 bad=$tap_failed status="" line re end
 	shift
 
 	re='^ *(not ok|ok) +([0-9]+ *)?(- )?(.*)$'
+	end='^# ([a-z0-9_]+): [0-9]+ s$'
 	while IFS= read -r line; do
 		line=${line%$'\r'}
 		case $line in
@@ -55,13 +59,18 @@ tap_run() {
 					"${name:+$name: }${BASH_REMATCH[4]}"
 			elif [[ $line == "#"* ]]; then
 				echo "$line"
+				[[ ! $line =~ $end ]] ||
+					tap_through+="${BASH_REMATCH[1]} "
 			else
 				echo "# $line"
 			fi ;;
 		esac
 	done < <(rc=0; "$@" 2>&1 || rc=$?; echo "tap-status:$rc")
 
-	if [[ -z $plan || $seen -ne $plan ]]; then
+	tap_status=$status
+	if [[ -n $tap_incomplete && $status == "$tap_incomplete" ]]; then
+		return
+	elif [[ -z $plan || $seen -ne $plan ]]; then
 		tap_result "not ok" "${name:-output}: finished (${seen} of ${plan:-?} tests, status ${status:-?})"
 	elif [[ $status != 0 && $status != 4 && $tap_failed -eq $bad ]]; then
 		tap_result "not ok" "${name:-output}: status $status without a failed test"

@@ -28,7 +28,7 @@ on_two=(lifecycle ring_notify malformed_chain bad_memory stats polling remap
 # Those about data: on each kind of disk.
 on_all=(io_framing io_types io_range io_segments io_readonly stress_mixed)
 # What is run once more with disks that are polled: on each, and on one of them.
-on_polled=(io_types io_framing io_range stress_mixed stress_remap)
+on_polled=(io_types io_framing io_range io_large stress_mixed stress_remap)
 on_one_polled=(lifecycle malformed_chain)
 
 parameters=/sys/module/vhost_blk/parameters
@@ -107,14 +107,14 @@ phase_polled() {
 	[[ -z ${backend[nvme-slow]:-} ]] ||
 		run poll_slow nvme-slow "${backend[nvme-slow]}"
 
+	# The slow disks of the first phase are gone: tests that want one skip.
+	unset KSFT_DELAY KSFT_DELAY_LONG KSFT_ONE_TAG
 	parameter_set poll_device 1
 	for program in "${on_polled[@]}"; do
 		for name in "${backend_order[@]}"; do
 			run "$program" "$name" "${backend[$name]}"
 		done
 	done
-	# The slow disks of the first phase are gone: tests that want one skip.
-	unset KSFT_DELAY KSFT_DELAY_LONG
 	# better one on which a request takes its time
 	name=nvme512-polled
 	[[ -n ${backend[$name]:-} ]] || name=null512-polled

@@ -288,10 +288,25 @@ log_mark() {
 	echo "$log_marker" > /dev/kmsg
 }
 
+# Leaves out what is not ours: null_blk looks for memory while it is polled, and whoever
+# calls bio_poll() holds RCU, io_uring as well. A debug kernel complains once in a while.
+log_without_known() {
+	awk '/BUG: sleeping function called from invalid context/ { holds = 1 }
+	     !holds { print; next }
+	     { held = held $0 "\n"; known = known || /null_insert_page/ }
+	     /<\/TASK>/ {
+		if (!known)
+			printf "%s", held
+		holds = known = 0
+		held = ""
+	     }
+	     END { printf "%s", held }'
+}
+
 # Lines since the mark that no test may cause, and any that name the module: it
 # has nothing to say, whatever guest and owner do.
 log_check() {
-	dmesg | awk -v mark="$log_marker" -v pattern="$log_pattern" '
+	dmesg | log_without_known | awk -v mark="$log_marker" -v pattern="$log_pattern" '
 		index($0, mark) { seen = 1; next }
 		!seen { next }
 		$0 ~ pattern { print "# log: " $0; bad = 1 }

@@ -47,10 +47,16 @@ parse() {
 
 # The machine at hand: builds, boots a host and runs this script in it.
 boot() {
+	local -a options=(--timeout 1800)
+	local newer
+
 	scripts/deps.sh lab selftests qemu
 	make -s modules KDIR="$(scripts/vm/kernel.sh --kdir)"
 	make -s qemu-plugin selftests
-	scripts/vm/run.sh --timeout 1800 ${out:+--out "$out"} -- \
+	# That of Debian 12 loses a host with guests more often.
+	! newer=$(scripts/vm/newer-qemu.sh) || options+=(--qemu "$newer")
+	[[ -z $out ]] || options+=(--out "$out")
+	scripts/vm/run.sh "${options[@]}" -- \
 		scripts/bench/polling.sh --repeats "$repeats" \
 		${out:+--out /out} "${parts[@]}" "${loads[@]}"
 }

@@ -34,8 +34,8 @@ boot. Results are results.md, results.json and figures.
   --rw LIST          only these of fio's randread, randwrite, read, write, randrw
   --repeats N        of each measurement (default: 3)
   --seconds N        of each measurement (default: 2; with --host 10)
-  --cpus N           CPUs of the lab's host (default: a boot with 2, then one
-                     with 4 for the stages jobs and guests)
+  --cpus N           CPUs of the lab's host (default: 2; 4 for the stages jobs
+                     and guests)
   --module KO        a module of your own
   --module-args ARGS parameters for it (default in the lab, which is slow:
                      poll_ns_max=5000000 hold_us=8000)
@@ -69,6 +69,7 @@ module=""
 module_args=""
 out=bench-results
 newer_qemu=""
+boots=0
 
 parse() {
 	while (($#)); do
@@ -123,38 +124,43 @@ build() {
 	fi
 }
 
-# boot CPUS STAGE...: they are measured, in one boot of the lab
+# boot CPUS STAGE: it is measured, in one boot of the lab
 boot() {
 	local -a options=(--cpus "$1" --timeout 14400 --out "$out")
-	shift
 
 	[[ -z $module ]] || options+=(--share-module "$module")
 	[[ " $devices " != *" nvme "* ]] ||
 		options+=(--nvme "size=4G,queues=8,backend=null")
 	# That of Debian 12 loses a guest, or the host, every half an hour.
 	[[ -z $newer_qemu ]] || options+=(--qemu "$newer_qemu")
-	step "booting a host in emulation (${options[1]} CPUs): $*"
+	boots=$((boots + 1))
+	step "booting a host in emulation ($1 CPUs): $2"
 	scripts/vm/run.sh "${options[@]}" -- env BENCH_OUT=/out \
-		BENCH_POLL_NS=5000000 "${settings[@]}" BENCH_STAGES="$*" \
-		BENCH_RUN="$STARTED-${options[1]}" \
+		BENCH_POLL_NS=5000000 "${settings[@]}" BENCH_STAGES="$2" \
+		BENCH_RUN="$STARTED-$boots" \
 		BENCH_MODULE_ARGS="$module_args" scripts/bench/host.sh
 }
 
-# As few CPUs as the guests need: the machine below may have no more than two. A boot
-# that fails does not keep the other from what it has to measure.
+# A boot for each stage, with as few CPUs as its guests need: the machine below may have
+# no more than two. One that fails does not keep the others from what they have to
+# measure, and one that the emulator loses (status 123) is tried again, twice.
 run_in_lab() {
-	local stage status=0
-	local -a few=() many=()
+	local stage count tries this status=0
 
 	: "${module_args:=poll_ns_max=5000000 hold_us=8000}"
 	for stage in $stages; do
 		case $stage in
-		jobs | guests) many+=("$stage") ;;
-		*) few+=("$stage") ;;
+		jobs | guests) count=${cpus:-4} ;;
+		*) count=${cpus:-2} ;;
 		esac
+		for tries in 1 2 3; do
+			this=0
+			boot "$count" "$stage" || this=$?
+			((this == 123 && tries < 3)) || break
+			step "the emulator lost the host: $stage again"
+		done
+		((this == 0)) || status=$this
 	done
-	((${#few[@]} == 0)) || boot "${cpus:-2}" "${few[@]}" || status=$?
-	((${#many[@]} == 0)) || boot "${cpus:-4}" "${many[@]}" || status=$?
 	return "$status"
 }
 

@@ -210,6 +210,12 @@ paired() {
 		}' "$tmp/trace"
 }
 
+# module_for_us NAME: was it built, and for this kernel?
+module_for_us() {
+	[[ -e $modules/$1.ko &&
+	   $(modinfo -F vermagic "$modules/$1.ko") == "$(uname -r) "* ]]
+}
+
 # skip NAME REASON
 skip() {
 	tap_result ok "$1 # SKIP $2"
@@ -220,7 +226,7 @@ checks() {
 
 	check "a guest's ring never is empty" never_idle
 	name="live patch, on"
-	if [[ ! -d /sys/kernel/livepatch || ! -e $modules/test_livepatch.ko ]]; then
+	if [[ ! -d /sys/kernel/livepatch ]] || ! module_for_us test_livepatch; then
 		skip "$name" "this kernel has none, or no module was built for it"
 	else
 		timed "$name" livepatch_on
@@ -234,10 +240,10 @@ checks() {
 		skip "bpftrace attaches" "there is none"
 	fi
 	timed "tracepoints on and off, 50 times" events_on_and_off
-	if [[ -e $modules/test_rcu_tasks.ko ]]; then
+	if module_for_us test_rcu_tasks; then
 		timed "RCU tasks grace period" rcu_tasks
 	else
-		skip "RCU tasks grace period" "no module was built"
+		skip "RCU tasks grace period" "no module was built for this kernel"
 	fi
 	check "the worker hardly slept" hardly_slept
 	timed "cpuset moves it" cpuset

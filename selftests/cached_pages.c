@@ -4,8 +4,8 @@
  * goes through them, and when the memory is given back.
  */
 #define _GNU_SOURCE
+#include "free_memory.h"
 #include "paged.h"
-
 
 #define SECTOR		64
 #define PER_ENTRY	4	/* pages at most, for each entry of the ring */
@@ -359,21 +359,6 @@ TEST_F(cache, kept_when_the_owner_changes_other_memory)
 	}
 	/* a slow machine may take a second for this, but not each time */
 	EXPECT_GT(kept, 0);
-}
-
-static long long free_kib(void)
-{
-	char name[64];
-	long long v, found = -1;
-	FILE *f = fopen("/proc/meminfo", "re");
-
-	while (f && found < 0 && fscanf(f, "%63s %lld kB", name, &v) == 2)
-		if (!strcmp(name, "MemFree:"))
-			found = v;
-	if (f)
-		fclose(f);
-	ASSERT_GE(found, 0);
-	return found;
 }
 
 /* A large cache, and the balloon takes all of it back. */

@@ -4,7 +4,7 @@
  * served something and then have nothing to do.
  */
 #define _GNU_SOURCE
-#include "shown.h"
+#include "free_memory.h"
 
 #define GUESTS		32
 #define QUEUES		4
@@ -22,40 +22,15 @@ struct usage {
 	long long field[NR_FIELDS];	/* parts of it; they overlap */
 };
 
-static long long meminfo(const char *text, const char *name)
-{
-	const char *at = strstr(text, name);
-
-	ASSERT_TRUE(at);
-	return atoll(at + strlen(name));
-}
-
-/* Free pages that CPUs keep for themselves, in KiB: MemFree does not count them. */
-static long long kept_by_cpus(void)
-{
-	static char text[1 << 18];
-	long long pages = 0;
-	const char *at;
-
-	ASSERT_GT(file_get("/proc/zoneinfo", text, sizeof(text)), 0);
-	for (at = text; (at = strstr(at, " count: ")); at++)
-		pages += atoll(at + strlen(" count: "));
-	return pages * getpagesize() / 1024;
-}
-
 static void usage_now(struct usage *u)
 {
-	char text[4096];
 	unsigned int i;
 
-	ASSERT_GT(file_get("/proc/meminfo", text, sizeof(text)), 0);
-	u->kernel = meminfo(text, "MemTotal:") - meminfo(text, "MemFree:") -
-		    kept_by_cpus() -
-		    meminfo(text, "Buffers:") - meminfo(text, "\nCached:") -
-		    meminfo(text, "AnonPages:") -
-		    meminfo(text, "SReclaimable:");
+	u->kernel = meminfo_kib("MemTotal:") - free_kib() -
+		    meminfo_kib("Buffers:") - meminfo_kib("\nCached:") -
+		    meminfo_kib("AnonPages:") - meminfo_kib("SReclaimable:");
 	for (i = 0; i < NR_FIELDS; i++)
-		u->field[i] = meminfo(text, shown_fields[i]);
+		u->field[i] = meminfo_kib(shown_fields[i]);
 }
 
 /* What others have used may be given back late. */

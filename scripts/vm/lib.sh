@@ -78,15 +78,18 @@ lab_splats() {
 # an interrupt between VMRUN and VMLOAD, where hardware has its global interrupt flag
 # off: the host then runs with what the guest had in GS, and faults until its stack ends.
 lab_lost() {
-	if grep -qaE '[+]0x[0-9a-f]+/0x[0-9a-f]+ \[vhost_blk\]' "$1"; then
-		return 1
-	elif grep -qax 'lab: stood still' "$1"; then
+	local module='[+]0x[0-9a-f]+/0x[0-9a-f]+ \[vhost_blk\]' crash
+
+	if grep -qax 'lab: stood still' "$1"; then
+		! grep -qaE "$module" "$1" || return
 		echo "it stood still outside the module"
-	elif grep -qa 'BUG: TASK stack guard page was hit' "$1" &&
-	     grep -qa 'RIP: 0010:exc_page_fault+' "$1" &&
-	     grep -qa 'Comm: qemu-system-' "$1"; then
-		echo "it was interrupted with its guest's registers"
-	else
-		return 1
+		return
 	fi
+	# After this line comes what the other CPUs were doing, workers among them.
+	crash=$(sed '/Kernel panic/q' "$1" | tr -d '\0')
+	! grep -qE "$module" <<<"$crash" &&
+		grep -q 'BUG: TASK stack guard page was hit' <<<"$crash" &&
+		grep -q 'RIP: 0010:exc_page_fault+' <<<"$crash" &&
+		grep -q 'Comm: qemu-system-' <<<"$crash" &&
+		echo "it was interrupted with its guest's registers"
 }

@@ -174,22 +174,3 @@ measure_guests() {
 	read -r iops <&"$meter_out"
 	bench_line+=" $count: $iops"
 }
-
-# race STAGE WORKS WAYS [LABEL=VALUE...]: every way with every work, then all of
-# it again: what drifts hits them alike. WORKS and WAYS name arrays.
-race() {
-	local stage=$1 repeat work way bench_line
-	local -n race_works=$2 race_ways=$3
-	shift 3
-
-	for ((repeat = 1; repeat <= BENCH_REPEATS; repeat++)); do
-		for work in "${race_works[@]}"; do
-			bench_line=""
-			for way in "${race_ways[@]}"; do
-				measure "$stage" "$way" "$work" "$repeat" "$@"
-			done
-			step "$stage $bench_device_name $work," \
-				"$repeat of $BENCH_REPEATS:$bench_line"
-		done
-	done
-}

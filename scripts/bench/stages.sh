@@ -50,21 +50,60 @@ ways_of() {
 	done
 }
 
-# with_guests CPUS QUEUES COMMAND...: while guests with the disks run, those that
-# are needed; not if there is nothing to do
-with_guests() {
-	local cpus=$1 queues=$2 first=0
+# turn_of GUEST: sets turn, those of ways that are measured while it runs; those on
+# the host are measured with the first
+turn_of() {
+	local name
+
+	turn=()
+	for name in "${ways[@]}"; do
+		[[ ${way_guest[$name]:-bench} != "$1" ]] || turn+=("$name")
+	done
+}
+
+# only_guest GUEST CPUS QUEUES DISKS...: it runs, and no other: one that is idle
+# still takes time from who serves the disks, and QEMU then collects completions.
+only_guest() {
+	[[ ${bench_guests[*]} != "$1" ]] || return 0
+	bench_guest_stop
+	(($# == 3)) || bench_guest_start "$1" 0 "${@:2}"
+}
+
+# race_turn STAGE REPEAT [LABEL=VALUE...]: every way of turn with every work
+race_turn() {
+	local stage=$1 repeat=$2 work way bench_line
 	shift 2
 
-	((${#works[@]} && ${#ways[@]})) || return 0
-	if ((${#disks[@]})); then
-		bench_guest_start bench 0 "$cpus" "$queues" "${disks[@]}"
-		first=$cpus
-	fi
-	((${#newer_disks[@]} == 0)) ||
-		bench_guest_start newer "$first" "$cpus" "$queues" \
-			"${newer_disks[@]}"
-	"$@"
+	for work in "${works[@]}"; do
+		bench_line=""
+		for way in "${turn[@]}"; do
+			measure "$stage" "$way" "$work" "$repeat" "$@"
+		done
+		step "$stage $bench_device_name $work," \
+			"$repeat of $BENCH_REPEATS:$bench_line"
+	done
+}
+
+# race CPUS QUEUES STAGE [LABEL=VALUE...]: every one of ways with every one of works,
+# then all of it again: what drifts hits them alike. In guests of that size.
+race() {
+	local cpus=$1 queues=$2 stage=$3 repeat guest
+	local -a turn guest_disks
+	shift 3
+
+	((${#works[@]})) || return 0
+	for ((repeat = 1; repeat <= BENCH_REPEATS; repeat++)); do
+		for guest in bench newer; do
+			turn_of "$guest"
+			((${#turn[@]})) || continue
+			guest_disks=("${disks[@]}")
+			[[ $guest != newer ]] ||
+				guest_disks=("${newer_disks[@]}")
+			only_guest "$guest" "$cpus" "$queues" \
+				"${guest_disks[@]}"
+			race_turn "$stage" "$repeat" "$@"
+		done
+	done
 	bench_guest_stop
 }
 
@@ -81,7 +120,7 @@ stage_race() {
 		ways_of "${bare[@]}" "${vhost[@]}" "${qemu[@]}" "${newer[@]}" \
 			"${others[@]}"
 	fi
-	bench_pin=yes with_guests 1 1 race race works ways queues=1
+	bench_pin=yes race 1 1 race queues=1
 }
 
 # The guest has a queue that it polls; io_uring, so that what interrupts is
@@ -94,12 +133,11 @@ stage_poll() {
 
 	[[ -z $bench_brief ]] || return 0
 	works_of randread 4k "1 32" 1
-	# Two guests have four vCPUs.
-	if [[ -z $BENCH_QUICK ]] && (($(nproc) >= 4)); then
+	if [[ -z $BENCH_QUICK ]]; then
 		polled+=(newer-{native,uring}-{guestpoll,bothpoll})
 	fi
 	ways_of "${polled[@]}"
-	bench_pin=yes with_guests 2 2 race poll works ways queues=2
+	bench_pin=yes race 2 2 poll queues=2
 }
 
 # Large requests, one after the other.
@@ -111,7 +149,7 @@ stage_large() {
 	works_of "read write" 1m 8 1
 	ways_of bare-{libaio,uring} vhost-{adaptive,polling} "${qemu[@]}" \
 		"${others[@]}"
-	bench_pin=yes with_guests 1 1 race large works ways queues=1
+	bench_pin=yes race 1 1 large queues=1
 }
 
 # What else fio may do with small ones.
@@ -123,7 +161,7 @@ stage_mixed() {
 	works_of randwrite 4k "1 8 32" 1
 	works_of randrw 4k 32 1
 	ways_of bare-libaio vhost-{adaptive,polling} "${best[@]}"
-	bench_pin=yes with_guests 1 1 race mixed works ways queues=1
+	bench_pin=yes race 1 1 mixed queues=1
 }
 
 # jobs_race QUEUES WAYS...: with works
@@ -133,8 +171,7 @@ jobs_race() {
 	shift
 
 	ways_of "$@"
-	with_guests "$bench_cpus" "$queues" race jobs works ways \
-		queues="$queues"
+	race "$bench_cpus" "$queues" jobs queues="$queues"
 }
 
 # What the paper's figures show: more jobs, queues and threads.
@@ -149,9 +186,7 @@ stage_jobs() {
 		return
 	fi
 	jobs_race "$bench_cpus" bare-libaio qemu-native-q{1,2,3,4} \
-		vhost-{kick,adaptive,polling}{,-onecore}
-	# By itself: two guests of that size are too many.
-	jobs_race "$bench_cpus" newer-threads-{1,2,3,4}
+		vhost-{kick,adaptive,polling}{,-onecore} newer-threads-{1,2,3,4}
 	works=()
 	works_of randwrite 4k 32 "$bench_jobs"
 	jobs_race "$bench_cpus" "${baseline[@]}"

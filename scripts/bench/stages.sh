@@ -133,7 +133,8 @@ stage_poll() {
 
 	[[ -z $bench_brief ]] || return 0
 	works_of randread 4k "1 32" 1
-	if [[ -z $BENCH_QUICK ]]; then
+	# An emulated host loses a guest of the newer QEMU that polls, or ends itself.
+	if [[ -z $BENCH_QUICK && ${LAB_ACCEL:-} != tcg ]]; then
 		polled+=(newer-{native,uring}-{guestpoll,bothpoll})
 	fi
 	ways_of "${polled[@]}"

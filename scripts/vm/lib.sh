@@ -89,7 +89,8 @@ lab_lost() {
 	crash=$(sed '/Kernel panic/q' "$1" | tr -d '\0')
 	! grep -qE "$module" <<<"$crash" &&
 		grep -q 'BUG: TASK stack guard page was hit' <<<"$crash" &&
-		grep -q 'RIP: 0010:exc_page_fault+' <<<"$crash" &&
-		grep -q 'Comm: qemu-system-' <<<"$crash" &&
+		grep -qE 'RIP: 0010:(asm_)?(exc_page_fault|error_entry)[+]' \
+			<<<"$crash" &&
+		grep -qE 'Comm: (qemu-system-|CPU [0-9]+/KVM)' <<<"$crash" &&
 		echo "it was interrupted with its guest's registers"
 }

@@ -4,7 +4,7 @@
 # What is measured, stage by stage; each has guests of its own. For host.sh.
 #
 # shellcheck disable=SC2154 # way_*, bench_*
-# shellcheck disable=SC2034 # arrays that race() takes by name
+# shellcheck disable=SC2034 # ways, disks, newer_disks: race() reads its caller's
 
 bare=(bare-libaio bare-uring bare-polled)
 vhost=(vhost-kick vhost-adaptive vhost-polling vhost-polldev)

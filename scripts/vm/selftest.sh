@@ -80,7 +80,6 @@ test_still() {
 		said 'NMI backtrace for cpu 1'
 }
 
-# What only an emulator does to a host is told from what the module may have done.
 # crash COMM FUNCTION [LINE]: the machine complains like this, and panics
 crash() {
 	local line
@@ -92,6 +91,7 @@ crash() {
 	echo 'echo c > /proc/sysrq-trigger'
 }
 
+# What only an emulator does to a host is told from what the module may have done.
 test_lost() {
 	lab -- sh -c "$(crash qemu-system-x86 exc_page_fault)" || true
 	status_is 123 && said "its guest's registers" || return

@@ -70,6 +70,20 @@ guest_nap() {
 	exec {never}>&-
 }
 
+# guest_line FD: sets line to the next one; fails if it does not end within two
+# seconds. What came of it by then is not lost but waits for the next call in
+# guest_part, which the caller has, empty to begin with.
+guest_line() {
+	local part=""
+
+	if ! IFS= read -r -t 2 -u "$1" part; then
+		guest_part+=$part
+		return 1
+	fi
+	line=$guest_part$part
+	guest_part=""
+}
+
 guest_pid() {
 	local pid
 
@@ -238,7 +252,7 @@ guest_start_raw() {
 # guest_qmp NAME JSON [SECONDS]: prints QEMU's answer; 1 if it is an error.
 # Events that arrive are kept for guest_wait_event.
 guest_qmp() {
-	local dir=$GUEST_DIR/$1 line in out lock end id
+	local dir=$GUEST_DIR/$1 line guest_part="" in out lock end id
 	local status=124
 
 	end=$((SECONDS + ${3:-60} * guest_patience))
@@ -248,8 +262,7 @@ guest_qmp() {
 	exec {in}<>"$dir/qmp.in" {out}<>"$dir/qmp.out"
 	echo "{\"id\":\"$id\",${2#*\{}" >&"$in"
 	while ((SECONDS < end)); do
-		line=""
-		if ! read -r -t 2 -u "$out" line; then
+		if ! guest_line "$out"; then
 			guest_alive "$1" && continue
 			status=125
 			break
@@ -316,7 +329,7 @@ guest_boots() {
 # guest_wait_boot NAME [SECONDS]: waits until the guest has booted, or booted
 # again since the last call.
 guest_wait_boot() {
-	local dir=$GUEST_DIR/$1 end line out known=0
+	local dir=$GUEST_DIR/$1 end line guest_part="" out known=0
 	local status=124
 
 	end=$((SECONDS + ${2:-$GUEST_BOOT_TIMEOUT} * guest_patience))
@@ -328,8 +341,7 @@ guest_wait_boot() {
 			status=0
 			break
 		fi
-		line=""
-		if read -r -t 2 -u "$out" line; then
+		if guest_line "$out"; then
 			[[ $line != "READY "* ]] || guest_saw_boot "$1" "$line"
 		elif ! guest_alive "$1"; then
 			status=125
@@ -350,7 +362,7 @@ guest_run() {
 	local dir=$GUEST_DIR/$1
 	local limit=$((${3:-$GUEST_TIMEOUT} * guest_patience))
 	local lock in out end line id text done_status out_bytes err_bytes
-	local status=124
+	local status=124 guest_part=""
 
 	id=$BASHPID.$RANDOM$RANDOM
 	text=${2//\\/\\\\}
@@ -365,8 +377,7 @@ guest_run() {
 	[[ -z ${4:-} ]] || timeout "$limit" cat "$4" >&"$in" || true
 	end=$((SECONDS + limit + 20))
 	while ((SECONDS < end)); do
-		line=""
-		if ! read -r -t 2 -u "$out" line; then
+		if ! guest_line "$out"; then
 			guest_alive "$1" && continue
 			status=125
 			break

@@ -151,13 +151,46 @@ test_host() {
 	[[ ! -e $tmp/share/overlay ]] || { echo "L1 wrote to us"; return 1; }
 }
 
+# slow_agent DIR: plays a guest's agent, whose lines come in pieces
+slow_agent() {
+	local id in out
+
+	exec {in}<>"$1/agent.in" {out}<>"$1/agent.out"
+	read -r id _ <&"$in"
+	printf '\nREA' >&"$out"
+	sleep 2.5
+	printf 'DY boot\nDONE ' >&"$out"
+	sleep 2.5
+	printf '%s 7 3 0\nhi\n' "$id" >&"$out"
+	sleep 1
+}
+
+# A line that stands half in the pipe when guest_run looks at the clock is not lost.
+test_half_lines() {
+	local dir=$tmp/guests/one agent status=0
+
+	mkdir -p "$dir"
+	mkfifo "$dir"/agent.{in,out}
+	echo $$ > "$dir/qemu.pid"
+	slow_agent "$dir" &
+	agent=$!
+	# shellcheck disable=SC2016 # for that shell
+	GUEST_DIR=$tmp/guests bash -c '. "$0"; guest_run one "exit 7" 8' \
+		"$lab_dir/guest.sh" > "$tmp/out" 2> "$tmp/err" || status=$?
+	wait "$agent"
+	cat "$tmp/err"
+	echo "status $status, said: $(cat "$tmp/out")"
+	[[ $status == 7 && $(cat "$tmp/out") == hi &&
+	   $(cat "$dir/boots") == boot ]]
+}
+
 test_guest() {
 	lab -- bash "$lab_dir/selftest-l2.sh" || true
 	status_is 0 || { cat "$tmp/out" "$tmp/err"; return 1; }
 }
 
-tests=(success status_and_output panic hang still lost no_token warning killed host
-       guest)
+tests=(half_lines success status_and_output panic hang still lost no_token warning
+       killed host guest)
 
 chosen=()
 for name in "${tests[@]}"; do

@@ -118,6 +118,11 @@ qemu_is_told() {
 
 placed_begin "$1"
 check "a device needs --host" refuses "needs --host" --device "$disk"
+check "a list of the lab's disks names none of the host's" \
+	refuses "is for the lab" --host --devices nvme
+check "a disk to read does not become one to write" \
+	refuses "to read or to write" --host --write /dev/null --device "$disk"
+check "nothing is added to results that are not there" refuses "to add to" --add
 check "what is no block device is refused" \
 	both_refused "no block device" /dev/null
 check "a mounted disk is refused" \

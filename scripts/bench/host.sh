@@ -57,7 +57,7 @@ nvme_up() {
 }
 
 # device_up DEVICE: one of BENCH_DEVICES. Only what belongs to the bench may be
-# written, and what run.sh was told.
+# written, and what run.sh was told. The lab's NVMe disks belong to it, no others.
 device_up() {
 	case $1 in
 	null)
@@ -65,6 +65,7 @@ device_up() {
 			submit_queues="$(nproc)" poll_queues=1
 		use_device null_blk "$disk" yes ;;
 	nvme)
+		[[ -n $BENCH_LAB ]] || { step "nvme: only in the lab"; return 1; }
 		nvme_up
 		use_device nvme /dev/nvme0n1 yes ;;
 	*)
@@ -124,8 +125,6 @@ choose_cpus() {
 		bench_cpus=$((bench_cpus > 1 ? bench_cpus / 2 : 1))
 	((bench_cpus <= 10)) || bench_cpus=10
 	bench_jobs=$(seq -s ' ' 1 "$bench_cpus")
-	# It is slow, too.
-	[[ ${LAB_ACCEL:-} != tcg || $bench_cpus != 4 ]] || bench_jobs="1 2 4"
 }
 
 main() {

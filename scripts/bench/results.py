@@ -34,7 +34,7 @@ def per_request(sample):
     if not requests:
         return cost
     spent = window["cpu_ns"]
-    in_guest = sample["guest_interrupts"] >= 0
+    in_guest = sample["guest_interrupts"] >= 0 or sample["stage"] == "guests"
     # On the bare device fio itself is what serves the requests.
     host = spent["backend"] + (0 if in_guest else spent["driver"])
     cost["cpu_us"] = host / requests / 1000
@@ -58,6 +58,17 @@ def per_request_of_program(sample):
             "interrupts": program["interrupts"] / requests}
 
 
+def of_guests(sample):
+    """What several guests got in the window: together, and the one that got
+    least, of an equal share. The window is open while all of them are busy."""
+    window = sample["window"] or {}
+    reads = [counted["read_requests"] for counted in window.get("vhost", [])]
+    if not sum(reads):
+        return {}
+    return {"window_iops": sum(reads) / window["seconds"],
+            "least_share": min(reads) * len(reads) / sum(reads)}
+
+
 def values_of(sample):
     if "program" in sample:
         return dict(per_request_of_program(sample), iops=sample["iops"])
@@ -67,6 +78,8 @@ def values_of(sample):
         values[f"latency_{name}_us"] = None if latency is None \
             else latency / 1000
     values.update(per_request(sample))
+    if sample["stage"] == "guests":
+        values.update(of_guests(sample))
     return values
 
 

@@ -18,7 +18,8 @@ Measures vhost-blk against everything else that gives a guest a disk, in the lab
 one way after the other and all of it again. What is compared is measured in one
 boot. Results are results.md, results.json and figures.
 
-  --quick            10 minutes: null_blk, depth 1 and 32, one job
+  --quick            under 10 minutes: null_blk, depth 1 and 32, one job, runs of
+                     one second, Debian 12's QEMU only
   --host             on this machine and not in the lab. As root, with KVM; loads
                      the module if it is not loaded. Without a device that is
                      named: on a null_blk of its own
@@ -27,21 +28,23 @@ boot. Results are results.md, results.json and figures.
                      lost
   --stages LIST      only these: race, poll, chardev, large, mixed, guests,
                      jobs (see stages.sh)
-  --devices LIST     in the lab, of null and nvme (default: both; with --quick
-                     null). The second has less to do
+  --devices LIST     in the lab only, of null and nvme (default: both; with
+                     --quick null). The second has less to do
   --only LIST        only these ways (see ways.sh), with patterns
   --depth LIST       only these queue depths
   --rw LIST          only these of fio's randread, randwrite, read, write, randrw
   --repeats N        of each measurement (default: 3)
-  --seconds N        of each measurement (default: 2; with --host 10)
+  --seconds N        of each measurement (default: 2; with --host 10; with
+                     --quick 1)
   --cpus N           CPUs of the lab's host (default: 2; 4 for the stages jobs
                      and guests)
   --module KO        a module of your own
   --module-args ARGS parameters for it (default in the lab, which is slow:
                      poll_ns_max=5000000 hold_us=8000)
   --out DIR          where the results go (default: bench-results)
-  --add              to those that are there, instead of replacing them. Ratios
-                     are always of what was measured in the same boot
+  --add              to those that are there (samples.jsonl), instead of
+                     replacing them. Ratios are always of what was measured in
+                     the same boot
 
 A LIST has commas or spaces between its members.
 HELP
@@ -56,7 +59,8 @@ quick=""
 add=""
 on_host=""
 device=""
-write=""
+readable=""		# not empty: it was named by --device
+write=""		# not empty: it was named by --write
 stages=""
 devices=""
 only=""
@@ -81,7 +85,7 @@ parse() {
 		esac
 		(($# > 1)) || die "$1: unknown, or needs an argument (see --help)"
 		case $1 in
-		--device) device=$2 ;;
+		--device) device=$2 readable=yes ;;
 		--write) device=$2 write=yes ;;
 		--stages) stages=${2//,/ } ;;
 		--devices) devices=${2//,/ } ;;
@@ -98,11 +102,23 @@ parse() {
 		esac
 		shift 2
 	done
-	[[ -z $device || -n $on_host ]] || die "a device needs --host"
-	[[ -z $quick ]] || : "${stages:=race poll chardev}" "${devices:=null}"
+	check_arguments
+	[[ -z $quick ]] || : "${stages:=race poll chardev}" "${devices:=null}" \
+		"${seconds:=1}"
 	[[ -z $on_host ]] || : "${seconds:=10}" "${devices:=null}"
 	: "${seconds:=2}" "${stages:=race poll chardev large mixed guests jobs}"
 	: "${devices:=null nvme}"
+}
+
+# What may be written is said by --write alone: nothing else may name a disk.
+check_arguments() {
+	[[ -z $device || -n $on_host ]] || die "a device needs --host"
+	[[ -z $readable || -z $write ]] ||
+		die "--device and --write: one disk, to read or to write"
+	[[ -z $devices || -z $on_host ]] ||
+		die "--devices is for the lab; --device or --write names a disk"
+	[[ -z $add || -s $out/samples.jsonl ]] ||
+		die "--add: no $out/samples.jsonl to add to"
 }
 
 build() {
@@ -131,14 +147,24 @@ boot() {
 	[[ -z $module ]] || options+=(--share-module "$module")
 	[[ " $devices " != *" nvme "* ]] ||
 		options+=(--nvme "size=4G,queues=8,backend=null")
-	# That of Debian 12 loses a guest, or the host, every half an hour.
+	# That of Debian 12 loses guests, or the host, more often.
 	[[ -z $newer_qemu ]] || options+=(--qemu "$newer_qemu")
 	boots=$((boots + 1))
 	step "booting a host in emulation ($1 CPUs): $2"
-	scripts/vm/run.sh "${options[@]}" -- env BENCH_OUT=/out \
+	scripts/vm/run.sh "${options[@]}" -- env BENCH_OUT=/out BENCH_LAB=yes \
 		BENCH_POLL_NS=5000000 "${settings[@]}" BENCH_STAGES="$2" \
 		BENCH_RUN="$STARTED-$boots" \
 		BENCH_MODULE_ARGS="$module_args" scripts/bench/host.sh
+}
+
+# forget_boot: what the last one had measured until it was lost does not count
+forget_boot() {
+	local samples=$out/samples.jsonl
+
+	[[ -s $samples ]] || return 0
+	jq -c --arg run "$STARTED-$boots" 'select(.run != $run)' "$samples" \
+		> "$samples.kept"
+	mv "$samples.kept" "$samples"
 }
 
 # A boot for each stage, with as few CPUs as its guests need: the machine below may have
@@ -158,6 +184,7 @@ run_in_lab() {
 			boot "$count" "$stage" || this=$?
 			((this == 123 && tries < 3)) || break
 			step "the emulator lost the host: $stage again"
+			forget_boot
 		done
 		((this == 0)) || status=$this
 	done
@@ -177,7 +204,7 @@ run_on_host() {
 	local stock
 
 	stock=$(scripts/vm/kernel.sh) || return
-	env BENCH_OUT="$(realpath "$out")" BENCH_POLL_NS=200000 \
+	env BENCH_OUT="$(realpath "$out")" BENCH_LAB="" BENCH_POLL_NS=200000 \
 		"${settings[@]}" BENCH_MODULE_ARGS="$module_args" \
 		BENCH_STAGES="$stages" BENCH_RUN="$STARTED" \
 		BENCH_WRITE="$write" LAB_ACCEL="${LAB_ACCEL:-kvm}" \

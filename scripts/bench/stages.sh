@@ -11,7 +11,8 @@ vhost=(vhost-kick vhost-adaptive vhost-polling vhost-polldev)
 qemu=(qemu-native qemu-native-poll qemu-uring qemu-uring-poll)
 newer=(newer-native newer-native-poll newer-uring newer-uring-poll)
 others=(vhost-scsi vhost-user guest-null)
-best=(qemu-native-poll qemu-uring-poll)	# where there is no time for all of QEMU's
+# Where there is no time for all of QEMU's: those that win most of the race.
+best=(qemu-native-poll qemu-uring-poll newer-uring-poll)
 
 # works_of RWS BS DEPTHS JOBS: adds to works, but for what --rw and --depth do not
 # let through and for writes where there must be none
@@ -149,7 +150,7 @@ stage_large() {
 	works_of "read write" 128k 8 1
 	works_of "read write" 1m 8 1
 	ways_of bare-{libaio,uring} vhost-{adaptive,polling} "${qemu[@]}" \
-		"${others[@]}"
+		"${newer[@]}" "${others[@]}"
 	bench_pin=yes race 1 1 large queues=1
 }
 
@@ -215,19 +216,18 @@ stage_chardev() {
 	done
 }
 
-# guests_up COUNT: guest1 and so on, on one disk. Several may have it only if none
-# of them writes.
+# guests_up COUNT: guest1 and so on, as far as they do not run yet, on one disk.
+# Several may have it only if none of them writes.
 guests_up() {
 	local i
 
-	for ((i = 1; i <= $1; i++)); do
+	for ((i = ${#bench_guests[@]} + 1; i <= $1; i++)); do
 		bench_read_only=on \
 			bench_guest_start "guest$i" $((i - 1)) 1 1 vhost
 	done
 }
 
-# As many guests on one disk as there are CPUs, up to four: one, two and four of
-# them work.
+# One, two and four guests on one disk, each with a CPU; no guest is there but those.
 stage_guests() {
 	local -a works=() ways disks newer_disks
 	local repeat count bench_line last=4
@@ -237,20 +237,20 @@ stage_guests() {
 	ways_of vhost-adaptive
 	((${#works[@]} && ${#ways[@]})) || return 0
 	((last <= $(nproc))) || last=$(nproc)
-	guests_up "$last"
 	for ((repeat = 1; repeat <= BENCH_REPEATS; repeat++)); do
 		bench_line=""
 		for count in 1 2 4; do
 			((count <= last)) || continue
+			guests_up "$count"
 			until measure_guests "$count" "${works[0]}" \
 					"$repeat"; do
 				bench_guests_lost "guests, $count of $last"
 				bench_guest_stop
-				guests_up "$last"
+				guests_up "$count"
 			done
 		done
+		bench_guest_stop
 		step "guests $bench_device_name ${works[0]}," \
 			"$repeat of $BENCH_REPEATS:$bench_line"
 	done
-	bench_guest_stop
 }

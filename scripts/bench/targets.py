@@ -125,25 +125,16 @@ def cost(race):
             ("race", "randread", "4k", 32), (way,), QEMU, "cpu_us")
 
 
-def shares(results, device):
+def shares(race):
     """7: guests on one disk; a share is what one guest would have of the total
     that a single one gets, where it leaves nothing over."""
-    alone = results.select(stage="guests", device=device,
-                           way="vhost-1-guests")
+    ways = race.ways("guests", "randread", "4k", 32)
     for count in (2, 4):
+        cell, alone = ways.get(f"vhost-{count}-guests"), ways.get("vhost-1-guests")
         total, least = [], []
-        for sample in results.samples:
-            if (sample["stage"], sample["device"], sample["way"]) != \
-                    ("guests", device, f"vhost-{count}-guests"):
-                continue
-            reads = [counted["read_requests"]
-                     for counted in sample["window"]["vhost"]]
-            least.append(min(reads) * count / sum(reads))
-            for cell in alone.values():
-                single = cell.values("iops").get(measured.repeat_of(sample))
-                if single:
-                    total.append(sum(reads) / sample["window"]["seconds"]
-                                 / single)
+        if cell and alone:
+            total = measured.ratios(cell, alone, "window_iops")
+            least = list(cell.values("least_share").values())
         yield Seen(at_least(7, f"{count} guests, total to one alone", 0.9),
                    total, "")
         yield Seen(at_least(7, f"{count} guests, the least of equal shares",
@@ -177,7 +168,7 @@ def all_targets(results):
     if not devices:
         return []
     race = Race(results, devices[0])
-    found = [seen for part in (in_guest, chardev, large, cost)
+    found = [seen for part in (in_guest, chardev, large, cost, shares)
              for seen in part(race)]
-    found += list(instructions()) + list(shares(results, devices[0]))
+    found += list(instructions())
     return sorted(found, key=lambda seen: seen.target.number)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Tests what scripts/bench makes of samples: the meter's record of fio's output,
-# medians and spread, costs per request, ratios and what is reached.
+# medians and spread, costs per request, ratios and what is reached; and when a profile
+# is out of bounds.
 #
 # usage: bench_report_test.sh [DIRECTORY OF THE TEST PROGRAMS]
 
@@ -18,7 +19,7 @@ if [[ ! -x /usr/bin/python3 ]] || ! command -v jq >/dev/null; then
 	echo "ok 1 bench_report # SKIP no /usr/bin/python3 or no jq"
 	exit 4
 fi
-echo "1..16"
+echo "1..21"
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -121,13 +122,16 @@ result cheapest_of_qemu "$(report empty; target "CPU, depth 32, vhost-kick")" \
 	"| 5 | host CPU, depth 32, vhost-kick, cheapest of QEMU | <= 0.33 | 0.40 | no | vhost-kick / qemu-native |"
 
 fresh
-sample vhost-1-guests 1 100 '| .stage = "guests"'
+sample vhost-1-guests 1 500 '| .stage = "guests" |
+	.window.vhost = [{read_requests: 200}]'
 sample vhost-2-guests 1 200 '| .stage = "guests" |
 	.window.vhost = [{read_requests: 100}, {read_requests: 60}]'
 result shares_of_guests "$(report empty; target "2 guests, total"
 	target "2 guests, the least")" \
 "| 7 | 2 guests, total to one alone | >= 0.90 | 0.80 | no | |
 | 7 | 2 guests, the least of equal shares | >= 0.80 | 0.75 | no | |"
+result guests_in_the_window "$(report '.results[1] | [.window_iops, .least_share,
+	.exits] | map(.median)')" "[80,0.75,2.5]"
 
 fresh
 jq -nc '{stage: "chardev", way: "ring-poll", rw: "randread", bs: "4k", depth: 1,
@@ -166,5 +170,34 @@ result meter_records_fio "$(record "$tmp/fio.json")" \
 result meter_adds_guests "$(record "$tmp/fio.json,$tmp/fio2.json")" \
 '12
 ["x",32,"4k",12.5,86016,40,300,150,1900,null]'
+
+#
+# The profile's gate
+#
+
+# profile KERNEL TOTAL
+profile() {
+	jq -n --arg kernel "$1" --argjson total "$2" '
+	{system: {kernel_version: $kernel, qemu: "7", compiler: "12"},
+	 cases: {case: {total: $total, stages: {pop: 300, sign: ($total - 300)}}}}'
+}
+
+# bounds KERNEL TOTAL: what it says of them in the end, and its status
+bounds() {
+	local status=0
+
+	profile "$1" "$2" > "$tmp/new.json"
+	"$bench/profile/compare.py" "$tmp/old.json" "$tmp/new.json" \
+		> "$tmp/compared" || status=$?
+	echo "$(tail -n 1 "$tmp/compared"), $status"
+}
+
+profile 6.1 1000 > "$tmp/old.json"
+result profile_within_bounds "$(bounds 6.1 1020)" "as before, 0"
+result profile_out_of_bounds "$(bounds 6.1 1040)" \
+	"2 missing or out of bounds, 1"
+result profile_of_another_kernel "$(bounds 6.2 1080)" "as before, 0"
+result profile_far_off_on_another_kernel "$(bounds 6.2 1120)" \
+	"1 missing or out of bounds, 1"
 
 exit $failed

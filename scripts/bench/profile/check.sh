@@ -9,7 +9,7 @@
 #
 # Other options go to run.sh. Looks at the totals and at stages of 200
 # instructions or more. On another kernel, QEMU or compiler than that of the
-# reference it says so and compares nothing. About a minute.
+# reference it says so, and totals may differ by 10 %. About a minute.
 
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

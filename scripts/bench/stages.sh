@@ -118,8 +118,8 @@ stage_race() {
 	elif [[ -n $bench_brief ]]; then
 		ways_of "${bare[@]}" "${vhost[@]}" "${best[@]}"
 	else
-		ways_of "${bare[@]}" "${vhost[@]}" "${qemu[@]}" "${newer[@]}" \
-			"${others[@]}"
+		ways_of "${bare[@]}" "${vhost[@]}" vhost-nohold "${qemu[@]}" \
+			"${newer[@]}" "${others[@]}"
 	fi
 	bench_pin=yes race 1 1 race queues=1
 }

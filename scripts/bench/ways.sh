@@ -27,6 +27,8 @@ way vhost-kick vhost libaio
 way vhost-adaptive vhost libaio
 way vhost-polling vhost libaio
 way vhost-polldev vhost libaio
+# What is lost without moderation: each pass that completes something interrupts.
+way vhost-nohold vhost libaio
 # With an iothread that polls as long as QEMU lets it by default, or as long as
 # vhost-blk may: which of them is best depends on the work.
 way qemu-native native libaio
@@ -120,6 +122,8 @@ way_begin() {
 			poll_ns_grow_start=1000000000 poll_ns_shrink=1 ;;
 	vhost-polldev)
 		vhost_set "$disk" poll_device=1 ;;
+	vhost-nohold)
+		vhost_set "$disk" hold_us=0 ;;
 	*-threads-* | qemu-*-q*) ;;
 	qemu-*-poll | newer-*-poll | qemu-*-bothpoll | newer-*-bothpoll)
 		iothread_set "$guest" "$disk" "$BENCH_POLL_NS" ;;
@@ -144,6 +148,8 @@ way_end() {
 			poll_ns_shrink= ;;
 	vhost-polldev)
 		vhost_set "$disk" poll_device= ;;
+	vhost-nohold)
+		vhost_set "$disk" hold_us= ;;
 	esac
 }
 

@@ -108,7 +108,7 @@ phase_polled() {
 		run poll_slow nvme-slow "${backend[nvme-slow]}"
 
 	# The slow disks of the first phase are gone: tests that want one skip.
-	unset KSFT_DELAY KSFT_DELAY_LONG KSFT_ONE_TAG
+	unset KSFT_DELAY KSFT_DELAY_LONG KSFT_ONE_TAG KSFT_STACKED
 	parameter_set poll_device 1
 	for program in "${on_polled[@]}"; do
 		for name in "${backend_order[@]}"; do

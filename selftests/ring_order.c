@@ -2,6 +2,7 @@
 /* Completion out of order, and queues that do not disturb each other. */
 #define _GNU_SOURCE
 #include "attached.h"
+#include "shown.h"
 
 static struct greq *read_new(struct gvq *vq, uint64_t sector)
 {
@@ -44,6 +45,49 @@ TEST(fast_requests_overtake_a_slow_one)
 	EXPECT_EQ(0, req_check(slow, VIRTIO_BLK_S_OK));
 	req_get_data(slow, data, sizeof(data));
 	EXPECT_EQ(-1, pattern_check(data, sizeof(data), SLOW, 5));
+	detach_checked(&a);
+}
+
+static struct greq *queue_new(struct gvq *vq, uint32_t type, const char *frame)
+{
+	struct greq *r = req_new(vq, type, 0);
+
+	ASSERT_EQ(0, req_frame(r, frame));
+	ASSERT_EQ(0, req_make(r));
+	req_queue(r);
+	return r;
+}
+
+/*
+ * KSFT_STACKED: a volume on a disk that takes 500 ms for a request, one at a time. The
+ * volume's driver waits with the thread that flushes it until the disk takes its flush.
+ */
+TEST(answers_do_not_wait_with_a_flush)
+{
+	struct greq *slow, *id, *flush;
+	struct attached a = { 0 };
+	struct shown s;
+	int64_t end;
+
+	attach_path(&a, special_path("KSFT_STACKED"), O_RDWR, NULL);
+	shown_find(&s, a.g);
+	slow = read_new(a.vq, 0);
+	ASSERT_EQ(0, req_submit(slow));
+	end = now_ms() + G_WAIT_MS;
+	while (!shown_number(&s, 0, "in_flight"))
+		ASSERT_LT(now_ms(), end);
+
+	id = queue_new(a.vq, VIRTIO_BLK_T_GET_ID, "16 / 20 1");
+	flush = queue_new(a.vq, VIRTIO_BLK_T_FLUSH, "16 / 1");
+	vq_publish_kick(a.vq);
+	ASSERT_TRUE(req_wait(id, G_WAIT_MS));
+	EXPECT_FALSE(slow->done);
+	EXPECT_FALSE(flush->done);
+	ASSERT_TRUE(req_wait(flush, G_WAIT_MS));
+	EXPECT_TRUE(slow->done);
+	EXPECT_EQ(0, req_check(slow, VIRTIO_BLK_S_OK));
+	EXPECT_EQ(0, req_check(id, VIRTIO_BLK_S_OK));
+	EXPECT_EQ(0, req_check(flush, VIRTIO_BLK_S_OK));
 	detach_checked(&a);
 }
 

@@ -262,6 +262,15 @@ specials_up() {
 	null_up test_null_tag blocksize=512 submit_queues=1 hw_queue_depth=1 \
 		irqmode=2 completion_nsec=300000000
 	export KSFT_ONE_TAG=$device
+	null_up test_null_below blocksize=512 submit_queues=1 hw_queue_depth=1 \
+		irqmode=2 completion_nsec=500000000 cache_size=4
+	# Else there is room for two in its scheduler.
+	echo none > "/sys/block/${device##*/}/queue/scheduler"
+	disk=$device
+	# Its driver hands REQ_NOWAIT on with the flush of the first segment only.
+	dm_up tstacked "0 2048 linear $disk 0
+2048 2048 linear $disk 2048"
+	export KSFT_STACKED=$device
 	dm_up terror "0 2048 error"
 	export KSFT_ERROR=$device
 	loop_up $((4 * 1024 * 1024 - 1000))

@@ -84,6 +84,17 @@ static bool vhost_blk_bio_fits(const struct bio *bio)
 	       !vhost_blk_bio_has_gaps(bio, queue_virt_boundary(q));
 }
 
+/*
+ * Drivers without requests of their own may wait with a flush: device mapper
+ * for a tag of a disk below, for all segments but the first; md for another
+ * flush.
+ */
+static bool vhost_blk_bio_flush_waits(const struct vhost_blk_bio *vbio)
+{
+	return vbio->opf & REQ_PREFLUSH &&
+	       !queue_is_mq(bdev_get_queue(vbio->bio.bi_bdev));
+}
+
 /**
  * vhost_blk_bio_may_refuse() - would it help to submit with REQ_NOWAIT?
  * @req: a request whose bios are built
@@ -99,7 +110,8 @@ bool vhost_blk_bio_may_refuse(const struct vhost_blk_req *req)
 	if (!bdev_nowait(req->vq->backend->bdev))
 		return false;
 	for (vbio = req->bios; vbio; vbio = vbio->next)
-		if (!vhost_blk_bio_fits(&vbio->bio))
+		if (!vhost_blk_bio_fits(&vbio->bio) ||
+		    vhost_blk_bio_flush_waits(vbio))
 			return false;
 	return true;
 }
@@ -132,7 +144,7 @@ static bool vhost_blk_bio_may_poll(const struct vhost_blk_req *req, bool nowait)
  * vhost_blk_req_ended() is called when all have ended, before or after this
  * returns.
  *
- * Context: worker; sleeps unless @nowait.
+ * Context: worker; sleeps unless @nowait, or if the driver does of its own.
  * Return: false when the request was refused and has ended already.
  */
 bool vhost_blk_bio_submit(struct vhost_blk_req *req, bool nowait)

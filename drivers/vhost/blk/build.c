@@ -372,13 +372,16 @@ int vhost_blk_build_rw(struct vhost_blk_req *req,
 /**
  * vhost_blk_build_flush() - make the bio of a FLUSH
  * @req: the request; no bio is built for it
+ *
+ * Like what a guest writes it is no part of the host's writeback, which the
+ * block layer may hold back, sleeping.
  */
 void vhost_blk_build_flush(struct vhost_blk_req *req)
 {
 	struct vhost_blk_build b = {
 		.req = req,
 		.tail = &req->bios,
-		.opf = REQ_OP_WRITE | REQ_PREFLUSH,
+		.opf = REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC | REQ_IDLE,
 	};
 
 	vhost_blk_build_init(&b, &req->first, NULL, 0);

@@ -212,11 +212,18 @@ static bool vhost_blk_worker_drained(const struct vhost_blk_vq *vq)
 	       !vq->told;
 }
 
+/* All that was polled has ended, or is not polled any more. */
+static bool vhost_blk_worker_settled(const struct vhost_blk_vq *vq)
+{
+	return vq->settle && !vq->nr_polled;
+}
+
 /* Is there anything to do? For the eyes of the worker only. */
 static bool vhost_blk_worker_has_work(const struct vhost_blk_vq *vq)
 {
 	return !llist_empty(&vq->done) || vhost_blk_req_can_resume(vq) ||
 	       vhost_blk_tlb_is_stale(&vq->tlb) ||
+	       vhost_blk_worker_settled(vq) ||
 	       (vhost_blk_worker_may_take(vq) &&
 		!vhost_blk_ring_empty(&vq->ring)) ||
 	       vhost_blk_worker_drained(vq) || kthread_should_stop() ||
@@ -386,9 +393,12 @@ static void vhost_blk_worker_park(struct vhost_blk_vq *vq)
 	vhost_blk_worker_drain(vq);
 	vhost_blk_stats_busy_end(&vq->stats, VHOST_BLK_STATE_WAIT,
 				 vhost_blk_clock());
-	kthread_parkme();
-	/* If a killed caller sent a SIGKILL, it was to drain the queue. */
+	/*
+	 * A killed caller's SIGKILL, sent before it parked the thread, was to
+	 * drain the queue. One that comes later is for the end of the device.
+	 */
 	flush_signals(current);
+	kthread_parkme();
 	vhost_blk_stats_wait_end(&vq->stats, vhost_blk_clock());
 }
 

@@ -59,8 +59,8 @@ help:
 	@echo
 	@echo 'Try and test; no KVM and no loaded module needed:'
 	@echo '  demo             a guest uses a vhost-blk disk, 3 to 6 minutes'
-	@echo '  bench            the race against all other ways to a disk, 40'
-	@echo '                   minutes; BENCH="--quick": 10'
+	@echo '  bench            the race against all other ways to a disk, 60'
+	@echo '                   minutes; BENCH="--quick": 6'
 	@echo '  check            all tests; GROUPS="unit qemu host vm" chooses'
 	@echo '  check-debug      the same on a kernel with KASAN and lockdep,'
 	@echo '                   built the first time'

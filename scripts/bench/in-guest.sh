@@ -23,12 +23,6 @@ disk_of() {
 	esac
 }
 
-# no_scheduler NODE: a disk with one queue has mq-deadline otherwise, which gives
-# each request to a thread of the kernel
-no_scheduler() {
-	echo none > "/sys/block/${1##*/}/queue/scheduler"
-}
-
 # bench_fio NAME FIO-ARGUMENT...: prints "interrupts N", then fio's JSON
 bench_fio() {
 	local file before

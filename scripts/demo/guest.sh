@@ -61,9 +61,7 @@ bench() {
 	local file before
 
 	file=$(node "$1") || return
-	# A disk with one queue has mq-deadline otherwise, and that gives each request to
-	# a thread of the guest's kernel.
-	echo none > "/sys/block/${file##*/}/queue/scheduler"
+	no_scheduler "$file" || return
 	before=$(interrupts "$file")
 	fio --name=bench --filename="$file" --rw=randread --bs=4k --direct=1 \
 		--ioengine=libaio --iodepth="$2" --time_based --runtime="$3" \

@@ -17,6 +17,12 @@ node() {
 	return 1
 }
 
+# no_scheduler NODE: a disk with one queue has mq-deadline otherwise, which gives
+# each request to a thread of the kernel
+no_scheduler() {
+	echo none > "/sys/block/${1##*/}/queue/scheduler"
+}
+
 # interrupts NODE: all of the disk's queues. The name of a virtio device is in
 # the path of its disk, be it of virtio_blk or of virtio_scsi.
 interrupts() {

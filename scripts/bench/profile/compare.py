@@ -58,11 +58,11 @@ def compare_case(name, old, new, elsewhere):
     bad = 0
     pairs = [("total", old["total"], new["total"])]
     bound = PERCENT_ELSEWHERE if elsewhere else PERCENT
-    for stage in list(old["stages"]) + [s for s in new["stages"]
-                                        if s not in old["stages"]]:
-        if not elsewhere:
-            pairs.append((stage, old["stages"].get(stage, 0),
-                          new["stages"].get(stage, 0)))
+    stages = [] if elsewhere else dict.fromkeys([*old["stages"],
+                                                 *new["stages"]])
+    for stage in stages:
+        pairs.append((stage, old["stages"].get(stage, 0),
+                      new["stages"].get(stage, 0)))
     for what, before, after in pairs:
         out = changed(before, after, bound)
         bad += out

@@ -107,11 +107,11 @@ bool vhost_blk_bio_may_refuse(const struct vhost_blk_req *req)
 {
 	const struct vhost_blk_bio *vbio;
 
-	if (!bdev_nowait(req->vq->backend->bdev))
+	if (!bdev_nowait(req->vq->backend->bdev) ||
+	    vhost_blk_bio_flush_waits(req->bios))
 		return false;
 	for (vbio = req->bios; vbio; vbio = vbio->next)
-		if (!vhost_blk_bio_fits(&vbio->bio) ||
-		    vhost_blk_bio_flush_waits(vbio))
+		if (!vhost_blk_bio_fits(&vbio->bio))
 			return false;
 	return true;
 }

@@ -351,15 +351,21 @@ watch() {
 # What does a machine do that stands still? QEMU knows its registers, and on an NMI its
 # kernel says so on the console.
 ask_machine() {
-	local ask answer line
+	local ask answer line cpu monitor='"human-monitor-command","arguments"'
 
 	exec {ask}<>"$job/qmp.in" {answer}<>"$job/qmp.out"
-	printf '{"execute":%s}\n' '"qmp_capabilities"' \
-		'"human-monitor-command","arguments":{"command-line":"info registers -a"}' \
-		'"inject-nmi"' >&"$ask"
+	{
+		printf '{"execute":%s}\n' '"qmp_capabilities"' \
+			"$monitor"':{"command-line":"info registers -a"}'
+		for ((cpu = 0; cpu < opt_cpus; cpu++)); do
+			printf '{"execute":%s:{"command-line":"info lapic %d"}}\n' \
+				"$monitor" "$cpu"
+		done
+		printf '{"execute":"inject-nmi"}\n'
+	} >&"$ask"
 	while read -r -t 15 -u "$answer" line; do
-		jq -r '.return? | strings' <<<"$line" 2>/dev/null |
-			grep -E '^(CPU#|RIP=|RSP=|[A-Z0-9]+=.*RIP=)' || true
+		jq -r '.return? | strings' <<<"$line" 2>/dev/null | tr -d '\r' |
+			grep -E '^(CPU#|RIP=|RSP=|[A-Z0-9]+=.*RIP=|dumping|LVTT|Timer|ISR|IRR|ICR)' || true
 	done > "$job/registers"
 	exec {ask}>&- {answer}>&-
 }

@@ -31,8 +31,10 @@ modules_dir = $(INSTALL_MOD_PATH)/lib/modules/$(release)
 # Options of "make bench", see scripts/bench/run.sh --help.
 BENCH ?=
 
-# Test groups of "make check": unit, host, vm; empty for all.
+# Test groups of "make check": unit, qemu, host, vm; empty for all. Options of it, see
+# selftests/run.sh --help.
 GROUPS ?=
+CHECK ?=
 
 MAKEFLAGS += --no-print-directory
 kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) VHOST_BLK_VERSION=$(VERSION)
@@ -149,12 +151,12 @@ check-modules:
 	@$(MAKE) modules KDIR="$$(scripts/vm/kernel.sh --kdir)"
 
 check: check-modules qemu-plugin selftests
-	@$(run) selftests/run.sh $(GROUPS)
+	@$(run) selftests/run.sh $(CHECK) $(GROUPS)
 
 check-debug: qemu-plugin selftests
 	@scripts/deps.sh build lab
 	$(run) scripts/vm/debug-kernel.sh
-	@$(run) selftests/run.sh --kernel debug $(GROUPS)
+	@$(run) selftests/run.sh --kernel debug $(CHECK) $(GROUPS)
 
 check-lab:
 	@scripts/deps.sh lab qemu selftests

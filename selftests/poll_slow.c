@@ -47,13 +47,11 @@ static struct greq *begin(struct attached *a, enum kind kind)
 static void begin_some(struct attached *a, const struct shown *s,
 		       struct greq **r, unsigned int n)
 {
-	int64_t end = now_ms() + scaled_ms(LATE_MS);
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
 		r[i] = begin(a, KIND_SMALL);
-	while (shown_number(s, 0, "in_flight") < n)
-		ASSERT_LT(now_ms(), end);
+	ASSERT_TRUE(shown_wait_in_flight(s, 0, n));
 }
 
 static void end(struct greq *r)

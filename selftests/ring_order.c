@@ -67,15 +67,12 @@ TEST(answers_do_not_wait_with_a_flush)
 	struct greq *slow, *id, *flush;
 	struct attached a = { 0 };
 	struct shown s;
-	int64_t end;
 
 	attach_path(&a, special_path("KSFT_STACKED"), O_RDWR, NULL);
 	shown_find(&s, a.g);
 	slow = read_new(a.vq, 0);
 	ASSERT_EQ(0, req_submit(slow));
-	end = now_ms() + G_WAIT_MS;
-	while (!shown_number(&s, 0, "in_flight"))
-		ASSERT_LT(now_ms(), end);
+	ASSERT_TRUE(shown_wait_in_flight(&s, 0, 1));
 
 	id = queue_new(a.vq, VIRTIO_BLK_T_GET_ID, "16 / 20 1");
 	flush = queue_new(a.vq, VIRTIO_BLK_T_FLUSH, "16 / 1");

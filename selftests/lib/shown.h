@@ -163,6 +163,19 @@ static inline bool shown_wait_asleep(const struct shown *s, unsigned int q)
 	return true;
 }
 
+/* Until the worker has @n requests that the disk has not answered. */
+static inline bool shown_wait_in_flight(const struct shown *s, unsigned int q,
+					unsigned int n)
+{
+	int64_t end = now_ms() + scaled_ms(G_WAIT_MS);
+
+	while (shown_number(s, q, "in_flight") < n) {
+		if (now_ms() > end)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Until the worker sleeps for good: after a second it wakes up once more, to let
  * the guest's pages go.

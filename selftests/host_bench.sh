@@ -62,6 +62,43 @@ close_it() {
 	exec {open_fd}<&-
 }
 
+# part_is_open: somebody has a part of the disk open, not exclusively
+part_is_open() {
+	addpart "$disk" 1 8 1024 && wait_for test -b "${disk}p1" &&
+		exec {open_fd}<"${disk}p1"
+}
+
+close_part() {
+	exec {open_fd}<&-
+	delpart "$disk" 1
+}
+
+# The disk is open, and the bench is told to take a part of it.
+disk_of_part_is_open() {
+	local status=0
+
+	addpart "$disk" 1 8 1024 && wait_for test -b "${disk}p1" || return
+	open_it
+	both_refused "open in another program" "${disk}p1" || status=$?
+	close_part
+	return $status
+}
+
+# Two parts of a disk have nothing to do with each other.
+other_part_is_open() {
+	local status=0 other
+
+	part_is_open && addpart "$disk" 2 2048 1024 &&
+		wait_for test -b "${disk}p2" || return
+	# shellcheck source=scripts/bench/in-use.sh
+	. "$bench/in-use.sh"
+	! other=$(in_use "${disk}p2") || status=1
+	echo "$other"
+	delpart "$disk" 2
+	close_part
+	return $status
+}
+
 is_free() {
 	# shellcheck source=scripts/bench/in-use.sh
 	. "$bench/in-use.sh"
@@ -131,6 +168,10 @@ check "a disk with a volume on it is refused" \
 	while_used volume_up volume_down "mounted or otherwise in use"
 check "a disk that is open elsewhere is refused" \
 	while_used open_it close_it "open in another program"
+check "so is a disk of which a part is" \
+	while_used part_is_open close_part "open in another program"
+check "so is a part of a disk that is" disk_of_part_is_open
+check "a part of which another is open is not" other_part_is_open
 check "a disk that nobody uses is not" is_free
 check "no work that writes, unless told to" reads_are_left
 check "fio is told not to write" fio_is_told

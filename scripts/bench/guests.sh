@@ -46,7 +46,7 @@ add_user() {
 		--export "type=vhost-user-blk,id=export,node-name=disk,iothread=io,num-queues=$1,writable=${writable:-off},addr.type=unix,addr.path=$tmp/user.sock" \
 		--pidfile "$tmp/user.pid" --daemonize || return
 	args+=(-chardev "socket,id=user,path=$tmp/user.sock"
-	       -device "vhost-user-blk-pci,chardev=user,num-queues=$1")
+	       -device "vhost-user-blk-pci,chardev=user,num-queues=$1,queue-size=256")
 }
 
 # add_scsi QUEUES: sets a target up
@@ -62,7 +62,7 @@ add_scsi() {
 	echo 0 > "$store/attrib/emulate_pr"
 	ln -s "$store" "$portal/lun/lun_0/disk"
 	echo "$scsi_wwn" > "$portal/nexus"
-	args+=(-device "vhost-scsi-pci,wwpn=$scsi_wwn,num_queues=$1")
+	args+=(-device "vhost-scsi-pci,wwpn=$scsi_wwn,num_queues=$1,virtqueue_size=256")
 }
 
 scsi_remove() {

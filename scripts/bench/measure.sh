@@ -122,9 +122,11 @@ measure() {
 
 # measure_program WAY WORK REPEAT: the same with a program of chardev/ in the place
 # of fio and of the guest, on the last CPU: the first is where the module puts its
-# only worker. Way bare-uring is fio.
+# only worker. Latencies are of a second run: to take the time costs some. Way bare-uring
+# is fio.
 measure_program() {
 	local way=$1 repeat=$3 rw bs depth iops program
+	local -a line
 
 	read -r rw bs depth _ <<<"$2"
 	case $way in
@@ -134,10 +136,13 @@ measure_program() {
 		measure chardev "$way" "$2" "$repeat" queues=1
 		return ;;
 	esac
-	"scripts/bench/chardev/build/$program" --device "$bench_device" \
-		--rw "$rw" --bs "$((${bs%k} * 1024))" --depth "$depth" --queues 1 \
-		--cpu $(($(nproc) - 1)) --wait "${way#*-}" --seconds "$BENCH_SECONDS" > "$tmp/program"
-	echo "note program=$tmp/program" \
+	line=("scripts/bench/chardev/build/$program" --device "$bench_device"
+	      --rw "$rw" --bs "$((${bs%k} * 1024))" --depth "$depth" --queues 1
+	      --cpu $(($(nproc) - 1)) --wait "${way#*-}"
+	      --seconds "$BENCH_SECONDS")
+	"${line[@]}" > "$tmp/program"
+	"${line[@]}" --latency > "$tmp/latency"
+	echo "note program=$tmp/program timed=$tmp/latency" \
 		"$(labels chardev "$way" "$2" "$repeat")" \
 		"queues=1 guest_interrupts=-1" >&"$meter_in"
 	read -r iops <&"$meter_out"

@@ -11,9 +11,9 @@ that is its argument, one JSON object a line.
   record fio=FILE[,FILE...] KEY=VALUE...
       fio has ended, FILE is its JSON, one for each guest. Writes a sample,
       answers with the IOPS.
-  note program=FILE KEY=VALUE...
+  note program=FILE timed=FILE KEY=VALUE...
       The same for what a program of scripts/bench/chardev has written. It has
-      counted for itself, there is no window.
+      counted for itself, there is no window. timed: of a run with --latency.
 
 A window has, as differences from its begin to its end: the CPU time of every
 thread of the host, in ns, by class; requests and bytes of the devices; what KVM
@@ -283,9 +283,12 @@ def record(out, window, fio, **labels):
     return f"{sample['iops']:.0f}"
 
 
-def note(out, program, **labels):
+def note(out, program, timed, **labels):
     sample = {key: number_or_text(value) for key, value in labels.items()}
     sample["program"] = json.loads(read(program))
+    latency = json.loads(read(timed))["latency"]
+    sample["latency_ns"] = {name: latency[f"{name}_ns"]
+                            for name in ("mean", "p50", "p99")}
     for name in ("iops", "requests"):
         sample[name] = sample["program"][name]
     print(json.dumps(sample), file=out, flush=True)

@@ -31,8 +31,9 @@ COLUMNS = (
 # Those whose spread is shown as well.
 SPREAD = ("iops", "mb_per_second")
 
-ABOUT = """Medians of at least {repeats} runs of {seconds} s, in brackets the
-smallest and the largest. Latencies are fio's, in microseconds. Per request: *host
+ABOUT = """Medians of at least {repeats} runs of {seconds} s (several guests: two
+more), in brackets the smallest and the largest. Latencies are in microseconds, fio's or
+the program's; of several guests, percentiles are those of the slowest. Per request: *host
 CPU* is the time of all threads of the host but the guest's vCPUs and the bench itself, on the
 bare device that of fio; *vCPU* is the time of the vCPU threads, guest and host;
 exits and kicks are of the guest, *interrupts* those of the disk in the guest.

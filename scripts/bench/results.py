@@ -70,13 +70,14 @@ def of_guests(sample):
 
 
 def values_of(sample):
-    if "program" in sample:
-        return dict(per_request_of_program(sample), iops=sample["iops"])
-    values = {"iops": sample["iops"],
-              "mb_per_second": sample["bytes_per_second"] / 1e6}
+    values = {"iops": sample["iops"]}
     for name, latency in sample["latency_ns"].items():
         values[f"latency_{name}_us"] = None if latency is None \
             else latency / 1000
+    if "program" in sample:
+        values.update(per_request_of_program(sample))
+        return values
+    values["mb_per_second"] = sample["bytes_per_second"] / 1e6
     values.update(per_request(sample))
     if sample["stage"] == "guests":
         values.update(of_guests(sample))
@@ -141,6 +142,8 @@ class Results:
                 self.add(json.loads(line))
 
     def read_environment(self, path):
+        """Boots that say different things are named with what each says."""
+        said = {}
         with open(path, encoding="utf-8") as file:
             for line in file:
                 key, _, value = line.rstrip("\n").partition("=")
@@ -149,8 +152,10 @@ class Results:
                         self.skipped.append(value)
                 elif key == "lost":
                     self.lost.append(value)
-                else:
-                    self.environment[key] = value
+                elif value not in said.setdefault(key, []):
+                    said[key].append(value)
+        self.environment = {key: ", ".join(values)
+                            for key, values in said.items()}
 
     def add(self, sample):
         key = Key(*(sample[name] for name in Key._fields))

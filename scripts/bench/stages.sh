@@ -12,7 +12,7 @@ qemu=(qemu-native qemu-native-poll qemu-uring qemu-uring-poll)
 newer=(newer-native newer-native-poll newer-uring newer-uring-poll)
 others=(vhost-scsi vhost-user guest-null)
 # Where there is no time for all of QEMU's: those that win most of the race.
-best=(qemu-native-poll qemu-uring-poll newer-uring-poll)
+best=(qemu-native qemu-native-poll qemu-uring-poll newer-native-poll newer-uring-poll)
 
 # works_of RWS BS DEPTHS JOBS: adds to works, but for what --rw and --depth do not
 # let through and for writes where there must be none
@@ -70,11 +70,23 @@ only_guest() {
 	(($# == 3)) || bench_guest_start "$1" 0 "${@:2}"
 }
 
-# race_turn STAGE REPEAT [LABEL=VALUE...]: every way of turn with every work
+# backwards NAME...: sets turn
+backwards() {
+	local name
+
+	turn=()
+	for name in "$@"; do
+		turn=("$name" "${turn[@]}")
+	done
+}
+
+# race_turn STAGE REPEAT [LABEL=VALUE...]: every way of turn with every work; every
+# second time from the last to the first, so that none always follows the same.
 race_turn() {
 	local stage=$1 repeat=$2 work way bench_line
 	shift 2
 
+	((repeat % 2)) || backwards "${turn[@]}"
 	for work in "${works[@]}"; do
 		bench_line=""
 		for way in "${turn[@]}"; do
@@ -134,8 +146,7 @@ stage_poll() {
 
 	[[ -z $bench_brief ]] || return 0
 	works_of randread 4k "1 32" 1
-	# An emulated host loses a guest of the newer QEMU that polls, or ends itself.
-	if [[ -z $BENCH_QUICK && ${LAB_ACCEL:-} != tcg ]]; then
+	if [[ -z $BENCH_QUICK ]]; then
 		polled+=(newer-{native,uring}-{guestpoll,bothpoll})
 	fi
 	ways_of "${polled[@]}"
@@ -146,11 +157,14 @@ stage_poll() {
 stage_large() {
 	local -a works=() ways disks newer_disks
 
-	[[ -z $bench_brief ]] || return 0
 	works_of "read write" 128k 8 1
 	works_of "read write" 1m 8 1
-	ways_of bare-{libaio,uring} vhost-{adaptive,polling} "${qemu[@]}" \
-		"${newer[@]}" "${others[@]}"
+	if [[ -n $bench_brief ]]; then
+		ways_of bare-libaio vhost-{adaptive,polling} "${best[@]}"
+	else
+		ways_of bare-{libaio,uring} vhost-{adaptive,polling} \
+			"${qemu[@]}" "${newer[@]}" "${others[@]}"
+	fi
 	bench_pin=yes race 1 1 large queues=1
 }
 
@@ -158,9 +172,11 @@ stage_large() {
 stage_mixed() {
 	local -a works=() ways disks newer_disks
 
-	[[ -z $bench_brief ]] || return 0
-	works_of randread 4k 8 1
-	works_of randwrite 4k "1 8 32" 1
+	if [[ -z $bench_brief ]]; then
+		works_of randread 4k 8 1
+		works_of randwrite 4k "1 8" 1
+	fi
+	works_of randwrite 4k 32 1
 	works_of randrw 4k 32 1
 	ways_of bare-libaio vhost-{adaptive,polling} "${best[@]}"
 	bench_pin=yes race 1 1 mixed queues=1

@@ -19,7 +19,7 @@ if [[ ! -x /usr/bin/python3 ]] || ! command -v jq >/dev/null; then
 	echo "ok 1 bench_report # SKIP no /usr/bin/python3 or no jq"
 	exit 4
 fi
-echo "1..21"
+echo "1..25"
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -72,6 +72,8 @@ result latency "$(report '.results[0] | [.latency_mean_us, .latency_p50_us,
 	.latency_p99_us] | map(.median)')" "[5,4,9]"
 result environment "$(report '[.environment.kernel, .not_measured]')" \
 	'["6.1",["this: why"]]'
+printf 'cpus=2\ncpus=4\ncpus=2\n' >> "$tmp/environment"
+result environment_of_boots "$(report .environment.cpus)" '"2, 4"'
 
 fresh
 sample bare-uring 1 100 '| .guest_interrupts = -1'
@@ -137,11 +139,12 @@ fresh
 jq -nc '{stage: "chardev", way: "ring-poll", rw: "randread", bs: "4k", depth: 1,
 	jobs: 1, queues: 1, repeat: 1, device: "null_blk",
 	guest_interrupts: -1, iops: 50, requests: 1000,
+	latency_ns: {mean: 30000, p50: 20000, p99: 90000},
 	program: {requests: 1000, kicks: 10, interrupts: 20,
 		  cpu_ns_driver: 4000000, cpu_ns_worker: 6000000}}' \
 	>> "$tmp/samples.jsonl"
 result program "$(report '.results[0] | [.iops, .cpu_us, .driver_us, .kicks,
-	.interrupts] | map(.median)')" "[50,10,4,0.01,0.02]"
+	.interrupts, .latency_p99_us] | map(.median)')" "[50,10,4,0.01,0.02,90]"
 
 #
 # The meter, without a window
@@ -167,6 +170,19 @@ record() {
 result meter_records_fio "$(record "$tmp/fio.json")" \
 '10
 ["x",32,"4k",10.5,43008,30,200,150,900,null]'
+
+cat > "$tmp/program" <<'END'
+{"iops": 5.5, "requests": 11}
+END
+cat > "$tmp/latency" <<'END'
+{"iops": 5, "requests": 10, "latency": {"mean_ns": 3, "p50_ns": 2, "p99_ns": 9}}
+END
+fresh
+result meter_notes_a_program "$(echo "note program=$tmp/program \
+timed=$tmp/latency way=x" | "$bench/meter.py" "$tmp/samples.jsonl"
+	jq -c '[.way, .iops, .requests, .latency_ns]' "$tmp/samples.jsonl")" \
+'6
+["x",5.5,11,{"mean":3,"p50":2,"p99":9}]'
 result meter_adds_guests "$(record "$tmp/fio.json,$tmp/fio2.json")" \
 '12
 ["x",32,"4k",12.5,86016,40,300,150,1900,null]'
@@ -175,18 +191,19 @@ result meter_adds_guests "$(record "$tmp/fio.json,$tmp/fio2.json")" \
 # The profile's gate
 #
 
-# profile KERNEL TOTAL
+# profile KERNEL TOTAL [POP]
 profile() {
-	jq -n --arg kernel "$1" --argjson total "$2" '
+	jq -n --arg kernel "$1" --argjson total "$2" --argjson pop "${3:-300}" '
 	{system: {kernel_version: $kernel, qemu: "7", compiler: "12"},
-	 cases: {case: {total: $total, stages: {pop: 300, sign: ($total - 300)}}}}'
+	 cases: {case: {total: $total,
+			stages: {pop: $pop, sign: ($total - $pop), end: 6}}}}'
 }
 
-# bounds KERNEL TOTAL: what it says of them in the end, and its status
+# bounds KERNEL TOTAL [POP]: what it says of them in the end, and its status
 bounds() {
 	local status=0
 
-	profile "$1" "$2" > "$tmp/new.json"
+	profile "$@" > "$tmp/new.json"
 	"$bench/profile/compare.py" "$tmp/old.json" "$tmp/new.json" \
 		> "$tmp/compared" || status=$?
 	echo "$(tail -n 1 "$tmp/compared"), $status"
@@ -196,6 +213,11 @@ profile 6.1 1000 > "$tmp/old.json"
 result profile_within_bounds "$(bounds 6.1 1020)" "as before, 0"
 result profile_out_of_bounds "$(bounds 6.1 1040)" \
 	"2 missing or out of bounds, 1"
+profile 6.1 10000 100 > "$tmp/old.json"
+result profile_small_stage_within_bounds "$(bounds 6.1 10000 110)" "as before, 0"
+result profile_small_stage_out_of_bounds "$(bounds 6.1 10000 111)" \
+	"1 missing or out of bounds, 1"
+profile 6.1 1000 > "$tmp/old.json"
 result profile_of_another_kernel "$(bounds 6.2 1080)" "as before, 0"
 result profile_far_off_on_another_kernel "$(bounds 6.2 1120)" \
 	"1 missing or out of bounds, 1"

@@ -153,6 +153,7 @@ static void vhost_blk_worker_submit(struct vhost_blk_vq *vq)
 	vhost_blk_req_look(vq);
 	if (plugged) {
 		blk_start_plug(&plug);
+		/* As blk_start_plug_nr_ios() does, which is not exported. */
 		plug.nr_ios = clamp(nr, 1U, VHOST_BLK_TAG_BATCH);
 	}
 	vhost_blk_req_resume(vq);

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Compares two profiles (profile.json of run.sh, or reference.json).
 
-By default fails when a total, or a stage of 200 instructions or more, has
-changed by more than 3 per cent, be it for the better: then the reference is to
-be made anew. Between different kernels, QEMUs or compilers, which is said, a
-total may differ by 10 per cent and stages are not compared. Where both profiles know
+By default fails when a total or a stage has changed by more than 3 per cent
+and more than 10 instructions, be it for the better: then the reference is to be made
+anew. Between different kernels, QEMUs or compilers, which is said, a total may
+differ by 10 per cent and stages are not compared. Where both profiles know
 functions, those that changed most are named.
 """
 
@@ -17,7 +17,7 @@ import sys
 SYSTEM = {"kernel_version": "kernel", "qemu": "QEMU", "compiler": "compiler"}
 PERCENT = 3
 PERCENT_ELSEWHERE = 10
-SMALLEST = 200
+INSTRUCTIONS = 10
 FUNCTIONS = 15
 
 
@@ -49,8 +49,7 @@ def other_system(old, new):
 
 
 def changed(old, new, percent):
-    return (max(abs(old), abs(new)) >= SMALLEST and
-            abs(new - old) * 100 > percent * abs(old))
+    return abs(new - old) > max(INSTRUCTIONS, percent * abs(old) / 100)
 
 
 def compare_case(name, old, new, elsewhere):

@@ -50,8 +50,9 @@ Status: that of the command; 124 if the time limit was reached; 125 if the
 machine crashed, printed a BUG, Oops or warning, or ended without its token;
 123 if that is for the emulator to answer for: nested guests now and then take
 the machine with them (see lab_lost in lib.sh), and it may be tried again.
-A machine that gives no sign of life for LAB_STILL seconds (120) is asked what
-it does, and ended. A console log of a run that failed is kept and named.
+A machine that gives no sign of life for LAB_STILL seconds (120), or has a CPU that
+halts and takes no interrupts for ten, is asked what it does, and ended. A console
+log of a run that failed is kept and named.
 HELP
 }
 
@@ -330,11 +331,54 @@ prepare_qemu() {
 	qemu+=(-append "$append$opt_append" "${opt_qemu_args[@]}")
 }
 
-# Until the machine's time is up (status 124), or it has stopped to give signs of life
-# (status 123). Starts no program that outlives it.
+# monitor COMMAND: sets reply to the line in which QEMU's monitor answers, if it does.
+monitor() {
+	# What came too late for the last question is no answer to this one.
+	while read -r -t 0.01 -u "$answer" reply; do
+		:
+	done
+	printf '{"execute":"human-monitor-command","arguments":{"command-line":"%s"}}\n' \
+		"$1" >&"$ask"
+	while read -r -t 2 -u "$answer" reply; do
+		[[ $reply != '{"return": "'* ]] || return 0
+	done
+	return 1
+}
+
+# deaf CPU: does it halt with interrupts enabled, and yet takes none of those that wait
+# for it, its timer's among them, which has not been set anew at the last three looks? No
+# kernel can do that.
+deaf() {
+	local cpu=$1 reply rest
+	local waits='for CPU '$cpu' .*initial_count = ([0-9]+) .*'
+	local halts='RFL=[0-9a-f]*([0-9a-f])[0-9a-f]{2} .*HLT=1'
+
+	waits+='ISR\\t \(none\)\\r\\nIRR\\t [0-9 ]*236 '
+	if ! monitor "info lapic $cpu" || [[ ! $reply =~ $waits ]]; then
+		timers[cpu]="" looks[cpu]=0
+		return 1
+	fi
+	[[ ${BASH_REMATCH[1]} == "${timers[cpu]:-}" ]] || looks[cpu]=0
+	timers[cpu]=${BASH_REMATCH[1]}
+	looks[cpu]=$((looks[cpu] + 1))
+	((looks[cpu] >= 3)) && monitor "info registers -a" || return
+	rest=${reply#*"CPU#$cpu"}
+	[[ ${rest%%CPU#*} =~ $halts ]] && ((0x${BASH_REMATCH[1]} & 2))
+}
+
+# Until the machine's time is up (status 124), or it has stopped to give signs of life, or
+# a CPU of it is deaf (status 123). Starts no program that outlives it.
 watch() {
 	local end=$((SECONDS + opt_timeout)) last=$SECONDS size=0 now never
+	local ask answer cpu cpus=0
+	local -a timers=() looks=()
 
+	# The monitor is not asked where time counts instructions.
+	if [[ $opt_accel == tcg && -z $opt_icount ]]; then
+		cpus=$opt_cpus
+		exec {ask}<>"$job/qmp.in" {answer}<>"$job/qmp.out"
+		echo '{"execute":"qmp_capabilities"}' >&"$ask"
+	fi
 	exec {never}<> <(:)
 	while ((SECONDS < end)); do
 		read -r -t 5 -u "$never" || true
@@ -344,6 +388,9 @@ watch() {
 		elif ((size && SECONDS - last >= still_limit)); then
 			return 123
 		fi
+		for ((cpu = 0; cpu < cpus; cpu++)); do
+			! deaf "$cpu" || return 123
+		done
 	done
 	return 124
 }
@@ -442,7 +489,8 @@ verdict() {
 		read -r seen status < "$job/verdict" || true
 	fi
 	if [[ $timed_out -eq 123 ]]; then
-		lab_say "the machine gave no sign of life for $still_limit s"
+		lab_say "the machine stood still: no sign of life for" \
+			"$still_limit s, or a CPU that takes no interrupts"
 		{
 			echo "lab: stood still"
 			cat "$job/registers"

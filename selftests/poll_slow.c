@@ -51,7 +51,7 @@ static void begin_some(struct attached *a, const struct shown *s,
 
 	for (i = 0; i < n; i++)
 		r[i] = begin(a, KIND_SMALL);
-	ASSERT_TRUE(shown_wait_in_flight(s, 0, n));
+	ASSERT_TRUE(shown_wait_in_flight(s, 0, n, scaled_ms(LATE_MS)));
 }
 
 static void end(struct greq *r)

@@ -72,7 +72,7 @@ TEST(answers_do_not_wait_with_a_flush)
 	shown_find(&s, a.g);
 	slow = read_new(a.vq, 0);
 	ASSERT_EQ(0, req_submit(slow));
-	ASSERT_TRUE(shown_wait_in_flight(&s, 0, 1));
+	ASSERT_TRUE(shown_wait_in_flight(&s, 0, 1, G_WAIT_MS));
 
 	id = queue_new(a.vq, VIRTIO_BLK_T_GET_ID, "16 / 20 1");
 	flush = queue_new(a.vq, VIRTIO_BLK_T_FLUSH, "16 / 1");

@@ -331,6 +331,12 @@ prepare_qemu() {
 	qemu+=(-append "$append$opt_append" "${opt_qemu_args[@]}")
 }
 
+# monitor_open: sets ask and answer, for monitor
+monitor_open() {
+	exec {ask}<>"$job/qmp.in" {answer}<>"$job/qmp.out"
+	echo '{"execute":"qmp_capabilities"}' >&"$ask"
+}
+
 # monitor COMMAND: sets reply to the line in which QEMU's monitor answers, if it does.
 monitor() {
 	# What came too late for the last question is no answer to this one.
@@ -376,8 +382,7 @@ watch() {
 	# The monitor is not asked where time counts instructions.
 	if [[ $opt_accel == tcg && -z $opt_icount ]]; then
 		cpus=$opt_cpus
-		exec {ask}<>"$job/qmp.in" {answer}<>"$job/qmp.out"
-		echo '{"execute":"qmp_capabilities"}' >&"$ask"
+		monitor_open
 	fi
 	exec {never}<> <(:)
 	while ((SECONDS < end)); do
@@ -398,22 +403,22 @@ watch() {
 # What does a machine do that stands still? QEMU knows its registers, and on an NMI its
 # kernel says so on the console.
 ask_machine() {
-	local ask answer line cpu monitor='"human-monitor-command","arguments"'
+	local ask answer reply cpu
 
-	exec {ask}<>"$job/qmp.in" {answer}<>"$job/qmp.out"
+	monitor_open
 	{
-		printf '{"execute":%s}\n' '"qmp_capabilities"' \
-			"$monitor"':{"command-line":"info registers -a"}'
+		monitor "info registers -a" && jq -r .return <<<"$reply"
 		for ((cpu = 0; cpu < opt_cpus; cpu++)); do
-			printf '{"execute":%s:{"command-line":"info lapic %d"}}\n' \
-				"$monitor" "$cpu"
+			monitor "info lapic $cpu" && jq -r .return <<<"$reply"
 		done
-		printf '{"execute":"inject-nmi"}\n'
-	} >&"$ask"
-	while read -r -t 15 -u "$answer" line; do
-		jq -r '.return? | strings' <<<"$line" 2>/dev/null | tr -d '\r' |
-			grep -E '^(CPU#|RIP=|RSP=|[A-Z0-9]+=.*RIP=|dumping|LVTT|Timer|ISR|IRR|ICR)' || true
-	done > "$job/registers"
+	} | tr -d '\r' |
+		grep -E '^(CPU#|RIP=|RSP=|[A-Z0-9]+=.*RIP=|dumping|LVTT|Timer|ISR|IRR|ICR)' \
+		> "$job/registers" || true
+	echo '{"execute":"inject-nmi"}' >&"$ask"
+	# Time to say it on the console.
+	while read -r -t 15 -u "$answer" reply; do
+		:
+	done
 	exec {ask}>&- {answer}>&-
 }
 

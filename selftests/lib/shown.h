@@ -163,11 +163,11 @@ static inline bool shown_wait_asleep(const struct shown *s, unsigned int q)
 	return true;
 }
 
-/* Until the worker has @n requests that the disk has not answered. */
+/* Until the worker has @n requests that the disk has not answered; @ms at most. */
 static inline bool shown_wait_in_flight(const struct shown *s, unsigned int q,
-					unsigned int n)
+					unsigned int n, unsigned int ms)
 {
-	int64_t end = now_ms() + scaled_ms(G_WAIT_MS);
+	int64_t end = now_ms() + ms;
 
 	while (shown_number(s, q, "in_flight") < n) {
 		if (now_ms() > end)
